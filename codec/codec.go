@@ -33,7 +33,7 @@ const (
 // A Column is one encoded column. It does not hold its count of rows: who keeps it knows that.
 type Column struct {
 	Encoding Encoding
-	Ref      Ref    // what it was encoded against
+	Ref      Ref // what it was encoded against
 	Data     []byte
 }
 
