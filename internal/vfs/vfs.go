@@ -1,5 +1,9 @@
 // Package vfs is the file system as the store sees it: few operations, each of which can fail, be
 // lost or be garbled in a test. It knows nothing of what is in the files.
+//
+// Start at [FS]. [OS] is the real one; [Mem] is one for tests, which knows what was synced, shows
+// with [Mem.Crash] what a power failure may leave, and fails on demand. One conformance suite
+// holds both to the same words.
 package vfs
 
 import (
