@@ -40,7 +40,7 @@ func (s Span) Overlaps(o Span) bool { return !s.Intersect(o).Empty() }
 func (s Span) Intersect(o Span) Span {
 	r := Span{Start: max(s.Start, o.Start), End: min(s.End, o.End)}
 	if r.Start > r.End {
-		r.End = r.Start
+		r.Start = r.End // not the other way: an End of MaxInt64 has no end
 	}
 	return r
 }

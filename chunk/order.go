@@ -1,0 +1,53 @@
+package chunk
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Compare orders series by source: by their dimensions without [MetricName] (as
+// [Dimensions.Compare] does, a prefix first), then by that, then by kind. So the series of a
+// source, which tend to share their stamps, are neighbours, and segments hold them in this order.
+func (s Series) Compare(o Series) int {
+	if c, _ := compareSources(s.Dimensions, o.Dimensions); c != 0 {
+		return c
+	}
+	a, _ := s.Dimensions.Get(MetricName)
+	b, _ := o.Dimensions.Get(MetricName)
+	if c := strings.Compare(a, b); c != 0 {
+		return c
+	}
+	return cmp.Compare(s.Kind, o.Kind)
+}
+
+// SameSource reports whether s and o differ in their metric, their kind, or nothing.
+func (s Series) SameSource(o Series) bool {
+	c, _ := compareSources(s.Dimensions, o.Dimensions)
+	return c == 0
+}
+
+// compareSources compares dimensions without the metric, and counts the pairs that both begin with.
+func compareSources(a, b Dimensions) (order, common int) {
+	for i, j := 0, 0; ; i, j, common = i+1, j+1, common+1 {
+		if i < len(a) && a[i].Name == MetricName {
+			i++
+		}
+		if j < len(b) && b[j].Name == MetricName {
+			j++
+		}
+		switch {
+		case i >= len(a) && j >= len(b):
+			return 0, common
+		case i >= len(a):
+			return -1, common
+		case j >= len(b):
+			return 1, common
+		}
+		if c := strings.Compare(a[i].Name, b[j].Name); c != 0 {
+			return c, common
+		}
+		if c := strings.Compare(a[i].Value, b[j].Value); c != 0 {
+			return c, common
+		}
+	}
+}
