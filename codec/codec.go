@@ -1,10 +1,9 @@
 package codec
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 )
 
 // ErrCorrupt is wrapped by every error that means: no encoder of this package wrote these bytes.
@@ -27,7 +26,13 @@ const (
 type Encoding uint32
 
 const (
-	encRaw Encoding = 1 // 8 bytes little endian a value
+	encRaw     Encoding = 1 // reserved: 8 bytes little endian a value
+	encInts    Encoding = 2 // a stream: integers, times, truth values as 0 and 1
+	encDecimal Encoding = 3 // doubles: a power of ten, exceptions, a stream
+	encBits    Encoding = 4 // doubles: a stream of their bits, in the order of the numbers
+	encNear    Encoding = 5 // doubles: a model, a stream of its arguments, a stream of corrections
+	encDict    Encoding = 6 // strings: distinct ones, and a stream of indexes
+	encPlain   Encoding = 7 // strings: a stream of lengths, and all bytes
 )
 
 // A Column is one encoded column. It does not hold its count of rows: who keeps it knows that.
@@ -54,101 +59,56 @@ func (r Ref) Index() (int, bool) { return int(r) - 2, r >= 2 }
 // EncodeTimes encodes stamps, Unix nanoseconds in any order.
 func EncodeTimes(times []int64, p Profile) Column { return EncodeInts(times, p) }
 
-// DecodeTimes appends n stamps to dst.
+// DecodeTimes appends n stamps to dst. It fails as [DecodeInts] does.
 func DecodeTimes(dst []int64, c Column, n int) ([]int64, error) { return DecodeInts(dst, c, n) }
 
-// EncodeInts encodes one column of integers.
+// EncodeInts encodes one column of integers, in any order.
 func EncodeInts(values []int64, p Profile) Column {
-	c := Column{Encoding: encRaw}
-	for _, v := range values {
-		c.Data = binary.LittleEndian.AppendUint64(c.Data, uint64(v))
-	}
-	return c
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	e.profile = p
+	return Column{Encoding: encInts, Data: slices.Clip(e.stream(nil, values, 0))}
 }
 
-// DecodeInts appends n integers to dst.
+// DecodeInts appends n integers to dst, which grows by no more than that. Where c is not such a
+// column, it returns dst as it was and an error that wraps [ErrCorrupt].
 func DecodeInts(dst []int64, c Column, n int) ([]int64, error) {
-	if c.Encoding != encRaw || n > MaxRows || len(c.Data) != 8*n {
-		return dst, fmt.Errorf("ints: %w", ErrCorrupt)
+	if c.Encoding != encInts || c.Ref != NoRef || n < 0 || n > MaxRows {
+		return dst, fmt.Errorf("ints: encoding %d, reference %d, %d rows: %w", c.Encoding, c.Ref, n, ErrCorrupt)
 	}
-	for i := range n {
-		dst = append(dst, int64(binary.LittleEndian.Uint64(c.Data[8*i:])))
+	out := slices.Grow(dst, n)[:len(dst)+n]
+	r := newReader(c.Data)
+	defer r.free()
+	r.stream(out[len(dst):], 0)
+	if !r.done() {
+		return dst, fmt.Errorf("ints: %d rows of %d bytes: %w", n, len(c.Data), ErrCorrupt)
 	}
-	return dst, nil
-}
-
-// EncodeFloats encodes the float64 columns of a group, which all have the rows of times. With
-// the profile Dense, a column may be encoded against the times or another column of the group.
-func EncodeFloats(cols [][]float64, times []int64, p Profile) []Column {
-	out := make([]Column, len(cols))
-	for k, values := range cols {
-		out[k].Encoding = encRaw
-		for _, v := range values {
-			out[k].Data = binary.LittleEndian.AppendUint64(out[k].Data, math.Float64bits(v))
-		}
-	}
-	return out
-}
-
-// DecodeFloats appends the n values of c to dst. Where c.Ref refers to a column, ref holds its n
-// decoded values; where it refers to the times, times holds them.
-func DecodeFloats(dst []float64, c Column, n int, ref []float64, times []int64) ([]float64, error) {
-	if c.Encoding != encRaw || n > MaxRows || len(c.Data) != 8*n {
-		return dst, fmt.Errorf("floats: %w", ErrCorrupt)
-	}
-	for i := range n {
-		dst = append(dst, math.Float64frombits(binary.LittleEndian.Uint64(c.Data[8*i:])))
-	}
-	return dst, nil
+	return out, nil
 }
 
 // EncodeBools encodes one column of truth values.
 func EncodeBools(values []bool, p Profile) Column {
-	c := Column{Encoding: encRaw}
-	for _, v := range values {
-		b := byte(0)
+	ints := make([]int64, len(values))
+	for i, v := range values {
 		if v {
-			b = 1
+			ints[i] = 1
 		}
-		c.Data = append(c.Data, b)
 	}
-	return c
+	return EncodeInts(ints, p)
 }
 
-// DecodeBools appends n truth values to dst.
+// DecodeBools appends n truth values to dst. It fails as [DecodeInts] does.
 func DecodeBools(dst []bool, c Column, n int) ([]bool, error) {
-	if c.Encoding != encRaw || n > MaxRows || len(c.Data) != n {
-		return dst, fmt.Errorf("bools: %w", ErrCorrupt)
+	s := scratches.Get().(*scratch)
+	defer scratches.Put(s)
+	ints, err := DecodeInts(s.other[:0], c, n)
+	s.other = ints
+	if err != nil {
+		return dst, fmt.Errorf("bools: %w", err)
 	}
-	for _, b := range c.Data {
-		dst = append(dst, b == 1)
-	}
-	return dst, nil
-}
-
-// EncodeStrings encodes one column of strings.
-func EncodeStrings(values []string, p Profile) Column {
-	c := Column{Encoding: encRaw}
-	for _, v := range values {
-		c.Data = binary.AppendUvarint(c.Data, uint64(len(v)))
-		c.Data = append(c.Data, v...)
-	}
-	return c
-}
-
-// DecodeStrings appends n strings, which do not alias c.Data, to dst.
-func DecodeStrings(dst []string, c Column, n int) ([]string, error) {
-	if c.Encoding != encRaw || n > MaxRows {
-		return dst, fmt.Errorf("strings: %w", ErrCorrupt)
-	}
-	rest := c.Data
-	for range n {
-		l, k := binary.Uvarint(rest)
-		if k <= 0 || l > uint64(len(rest)-k) {
-			return dst, fmt.Errorf("strings: %w", ErrCorrupt)
-		}
-		dst = append(dst, string(rest[k:k+int(l)]))
-		rest = rest[k+int(l):]
+	dst = slices.Grow(dst, n)
+	for _, v := range ints {
+		dst = append(dst, v == 1)
 	}
 	return dst, nil
 }

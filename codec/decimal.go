@@ -1,0 +1,104 @@
+package codec
+
+import (
+	"math"
+	"slices"
+)
+
+// EncodeFloats encodes the float64 columns of a group, which all have the rows of times. With
+// the profile Dense, a column may be encoded against the times or another column of the group.
+func EncodeFloats(cols [][]float64, times []int64, p Profile) []Column {
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	e.profile = p
+	out := make([]Column, len(cols))
+	for k, values := range cols {
+		out[k] = e.floats(values)
+	}
+	return out
+}
+
+// floats encodes a column by itself.
+func (e *encoder) floats(v []float64) Column {
+	if len(v) == 0 {
+		return Column{Encoding: encBits}
+	}
+	ints := grown(&e.ints, len(v))
+	best := Column{}
+	if s, ok := e.scaleOf(v); ok {
+		others := s.split(ints, v)
+		if len(others) <= len(v)/16+1 && len(others) < len(v) {
+			data := []byte{byte(s.exponent)}
+			if s.times {
+				data[0] |= decimalTimes
+			}
+			if len(others) > 0 {
+				data[0] |= decimalOthers
+				data = e.appendOthers(data, others, v)
+			}
+			best = Column{Encoding: encDecimal, Data: slices.Clip(e.stream(data, ints, 0))}
+			if len(others) == 0 {
+				return best
+			}
+		}
+	}
+	for i, x := range v {
+		ints[i] = toOrdered(x)
+	}
+	if data := e.stream(nil, ints, 0); best.Data == nil || len(data) < len(best.Data) {
+		best = Column{Encoding: encBits, Data: slices.Clip(data)}
+	}
+	return best
+}
+
+// exactly returns the integer that s turns into v, bit for bit, if there is one.
+func (s scale) exactly(v float64) (int64, bool) {
+	f := math.RoundToEven(v * pow10[s.exponent])
+	if !(math.Abs(f) < 1<<63) {
+		return 0, false
+	}
+	i := int64(f)
+	return i, math.Float64bits(s.of(i)) == math.Float64bits(v)
+}
+
+// scaleOf looks for the least power of ten that makes integers of nearly all of a sample of v.
+func (e *encoder) scaleOf(v []float64) (scale, bool) {
+	const sample = 64
+	step := max(1, len(v)/sample)
+	var s scale
+	misses, total := 0, 0
+	for i := 0; i < len(v); i += step {
+		total++
+		if math.IsNaN(v[i]) || math.IsInf(v[i], 0) || v[i] == 0 {
+			continue
+		}
+		old := s
+		ok := false
+		for ; s.exponent < len(pow10)-4; s.exponent++ {
+			if _, ok = s.exactly(v[i]); ok {
+				break
+			}
+		}
+		if !ok {
+			s = old
+			misses++
+		}
+	}
+	return s, misses*8 <= total
+}
+
+// split sets ints to what s makes of v, and returns the places where there is no such integer;
+// there the one before is repeated.
+func (s scale) split(ints []int64, v []float64) (others []int) {
+	last := int64(0)
+	for i, x := range v {
+		n, ok := s.exactly(x)
+		if !ok {
+			others = append(others, i)
+			n = last
+		}
+		ints[i] = n
+		last = n
+	}
+	return others
+}

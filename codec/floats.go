@@ -1,0 +1,180 @@
+package codec
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Bits of the first byte of a decimal column, above five bits of exponent.
+const (
+	decimalTimes  = 0x20 // multiply by the power of ten's inverse instead of dividing by the power
+	decimalOthers = 0x40 // exceptions follow: doubles that are no such decimal
+	exponentBits  = 0x1f
+)
+
+// pow10 holds the powers of ten that doubles hold exactly, as constants of their text.
+var pow10 = [...]float64{
+	1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+}
+
+var inverse10 = [...]float64{
+	1, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-11,
+	1e-12, 1e-13, 1e-14, 1e-15, 1e-16, 1e-17, 1e-18, 1e-19, 1e-20, 1e-21, 1e-22,
+}
+
+// A scale turns integers into decimals.
+type scale struct {
+	exponent int
+	times    bool
+}
+
+// of returns the double that i stands for.
+func (s scale) of(i int64) float64 {
+	switch {
+	case s.exponent == 0:
+		return float64(i)
+	case s.times:
+		return float64(i) * inverse10[s.exponent]
+	default:
+		return float64(i) / pow10[s.exponent]
+	}
+}
+
+// all sets dst to the doubles that ints stand for.
+func (s scale) all(dst []float64, ints []int64) {
+	dst = dst[:len(ints)]
+	switch {
+	case s.exponent == 0:
+		for i, v := range ints {
+			dst[i] = float64(v)
+		}
+	case s.times:
+		f := inverse10[s.exponent]
+		for i, v := range ints {
+			dst[i] = float64(v) * f
+		}
+	default:
+		f := pow10[s.exponent]
+		for i, v := range ints {
+			dst[i] = float64(v) / f
+		}
+	}
+}
+
+// toOrdered maps a double to an integer in the order of the numbers, NaNs at the ends.
+func toOrdered(v float64) int64 {
+	b := int64(math.Float64bits(v))
+	return b ^ int64(uint64(b>>63)>>1)
+}
+
+// fromOrdered is the inverse of toOrdered.
+func fromOrdered(i int64) float64 {
+	return math.Float64frombits(uint64(i ^ int64(uint64(i>>63)>>1)))
+}
+
+// DecodeFloats appends the n values of c to dst. Where c.Ref refers to a column, ref holds its n
+// decoded values; where it refers to the times, times holds them. It fails as [DecodeInts] does.
+func DecodeFloats(dst []float64, c Column, n int, ref []float64, times []int64) ([]float64, error) {
+	if n < 0 || n > MaxRows {
+		return dst, fmt.Errorf("floats: %d rows: %w", n, ErrCorrupt)
+	}
+	out := slices.Grow(dst, n)[:len(dst)+n]
+	r := newReader(c.Data)
+	defer r.free()
+	switch {
+	case n == 0 && c.Encoding == encBits:
+	case c.Encoding == encDecimal && c.Ref == NoRef:
+		r.decimals(out[len(dst):])
+	case c.Encoding == encBits && c.Ref == NoRef:
+		r.ordered(out[len(dst):])
+	default:
+		r.fail()
+	}
+	if !r.done() {
+		return dst, fmt.Errorf("floats: encoding %d, reference %d, %d rows of %d bytes: %w",
+			c.Encoding, c.Ref, n, len(c.Data), ErrCorrupt)
+	}
+	return out, nil
+}
+
+// ordered decodes doubles from their ordered bits.
+func (r *reader) ordered(dst []float64) {
+	ints := grown(&r.top, len(dst))
+	r.stream(ints, 0)
+	if r.bad {
+		return
+	}
+	for i, v := range ints {
+		dst[i] = fromOrdered(v)
+	}
+}
+
+// decimals decodes a decimal column.
+func (r *reader) decimals(dst []float64) {
+	head := r.byte()
+	s := scale{exponent: int(head & exponentBits), times: head&decimalTimes != 0}
+	if s.exponent >= len(pow10) || head&0x80 != 0 {
+		r.fail()
+		return
+	}
+	var at, others []int64
+	if head&decimalOthers != 0 {
+		at, others = r.others(len(dst))
+	}
+	if len(r.rest) > 0 && r.rest[0] == formRuns { // no prediction, base 0, gcd 1
+		r.byte()
+		lengths, values := r.runList(len(dst), 0)
+		from := 0
+		for i, l := range lengths {
+			end := from + int(l) + 1
+			fill(dst[from:end], s.of(values[i]))
+			from = end
+		}
+	} else {
+		ints := grown(&r.top, len(dst))
+		r.stream(ints, 0)
+		s.all(dst, ints)
+	}
+	if r.bad {
+		return
+	}
+	for i, p := range at {
+		dst[p] = fromOrdered(others[i])
+	}
+}
+
+// others decodes the places and ordered bits of exceptions: how many less one, gaps, bits.
+func (r *reader) others(n int) (at, values []int64) {
+	k := r.count(n-1) + 1
+	at, values = make([]int64, k), make([]int64, k)
+	r.stream(at, 0)
+	r.stream(values, 0)
+	next := uint64(0)
+	for i, gap := range at {
+		if uint64(gap) >= uint64(n) || next+uint64(gap) >= uint64(n) || r.bad {
+			r.fail()
+			return nil, nil
+		}
+		next += uint64(gap)
+		at[i] = int64(next)
+		next++
+	}
+	return at, values
+}
+
+// appendOthers is the inverse of others, for ascending places.
+func (e *encoder) appendOthers(dst []byte, at []int, v []float64) []byte {
+	gaps, values := make([]int64, len(at)), make([]int64, len(at))
+	next := 0
+	for i, p := range at {
+		gaps[i] = int64(p - next)
+		values[i] = toOrdered(v[p])
+		next = p + 1
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(at)-1))
+	dst = e.stream(dst, gaps, 0)
+	return e.stream(dst, values, 0)
+}

@@ -1,0 +1,76 @@
+package codec
+
+import "encoding/binary"
+
+//go:generate go run ./internal/genunpack
+
+// packedLen is the count of bytes of n values of w bits.
+func packedLen(n int, w uint) int { return (n*int(w) + 7) / 8 }
+
+// appendPacked appends the low w bits of each value, the first value in the lowest bits.
+func appendPacked(dst []byte, values []uint64, w uint) []byte {
+	if w == 0 {
+		return dst
+	}
+	var acc uint64 // bits not yet written
+	var have uint  // how many
+	for _, v := range values {
+		acc |= v << have
+		if have+w < 64 {
+			have += w
+			continue
+		}
+		dst = binary.LittleEndian.AppendUint64(dst, acc)
+		acc = v >> (64 - have) // 0 where have is 0: Go shifts by 64 to nothing
+		have = have + w - 64
+	}
+	for ; have > 0; have -= min(have, 8) {
+		dst = append(dst, byte(acc))
+		acc >>= 8
+	}
+	return dst
+}
+
+// unpack fills dst with base + gcd·u for the values u of w bits at the front of src, which may go
+// on behind them, and which is long enough.
+func unpack(dst []int64, src []byte, w uint, base, gcd int64) {
+	if w == 0 {
+		fill(dst, base)
+		return
+	}
+	n := unpackers[w](dst, src, base, gcd)
+	dst = dst[n:]
+	if len(dst) == 0 {
+		return
+	}
+	// What is left, under 8 values or under w+8 bytes, lies too near the end to be loaded in words.
+	var pad [168]byte
+	copy(pad[:], src[n/8*int(w):])
+	for i := range dst {
+		bit := i * int(w)
+		x := binary.LittleEndian.Uint64(pad[bit/8:]) >> (bit % 8)
+		if s := uint(bit % 8); s+w > 64 {
+			x |= uint64(pad[bit/8+8]) << (64 - s)
+		}
+		if w < 64 {
+			x &= 1<<w - 1
+		}
+		dst[i] = base + gcd*int64(x)
+	}
+}
+
+// fill sets all of dst to v.
+func fill[T any](dst []T, v T) {
+	if len(dst) < 64 {
+		for i := range dst {
+			dst[i] = v
+		}
+		return
+	}
+	for i := range dst[:32] {
+		dst[i] = v
+	}
+	for k := 32; k < len(dst); k *= 2 {
+		copy(dst[k:], dst[:k])
+	}
+}
