@@ -25,6 +25,13 @@ func (e *encoder) latents(dst []byte, u []uint64, p plan, depth int) ([]byte, fl
 		dst = appendPatched(appendHead(dst, formPatch, p), u)
 		best = cost(len(dst)-start, n, 0.6+extra)
 	}
+	if e.profile == Dense && n >= minBinned {
+		trial := e.bins(e.levels[depth].form[:0], u, p)
+		e.levels[depth].form = trial
+		if c := cost(len(trial), n, 3+extra); len(trial) > 0 && c < best {
+			dst, best = append(dst[:start], trial...), c
+		}
+	}
 	if depth == maxDepth {
 		return dst, best
 	}

@@ -27,6 +27,7 @@ type level struct {
 	deltas  []int64
 	gaps    []int64
 	rest    []int64
+	form    []byte
 	trial   []byte
 }
 

@@ -94,6 +94,3 @@ func (r *reader) dict(dst []int64, base, gcd int64, depth int) {
 		dst[i] = base + gcd*values[id]
 	}
 }
-
-// bins will decode bins.
-func (r *reader) bins(dst []int64, base, gcd int64) { r.fail() }
