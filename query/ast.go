@@ -22,9 +22,9 @@ type Query struct {
 type shape uint8
 
 const (
-	columns shape = iota // observations
-	windowed             // one value for each window
-	single               // one value, without a stamp
+	columns  shape = iota // observations
+	windowed              // one value for each window
+	single                // one value, without a stamp
 )
 
 // String returns the word that errors use.

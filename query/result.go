@@ -1,0 +1,95 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/index"
+)
+
+// A Selector is one part of what is asked, such as a shard. It is safe for concurrent use. A series
+// is in one part only.
+type Selector interface {
+	// Select returns the series that match f, and their observations within span.
+	Select(ctx context.Context, f index.Filter, span chunk.Span) (chunk.Selection, error)
+}
+
+// A Request is what a query is asked about.
+type Request struct {
+	Span     chunk.Span     // of the observations; the zero Span is [chunk.Always]
+	Location *time.Location // of the calendar, for windows; nil is UTC
+}
+
+// A Result answers a query.
+type Result struct {
+	Series   []ResultSeries // by dimensions, unless the query sorted them
+	Warnings []string       // what the answer leaves out, or rounds, and why
+	Stats    Stats
+}
+
+// A ResultSeries is one row of a result: observations, values of windows, or a single value. Several
+// rows may share a column of stamps; do not modify them.
+type ResultSeries struct {
+	// Dimensions are those of the series; of a group, the ones that it was grouped by. Where a
+	// stage has several results, the dimension "aggregate" names each.
+	Dimensions chunk.Dimensions
+	// Samples are observations in order of time; of windows, each is stamped at its start. Values
+	// keep their kind until a function works with them. Empty where Single.
+	Samples chunk.Samples
+	Single  bool    // the row is the one Value, without a stamp
+	Value   float64 // where Single, and not IsText
+	Text    string  // where IsText
+	IsText  bool    // the single value is a string
+}
+
+// AggregateName is the dimension that names a result where a stage has several.
+const AggregateName = "aggregate"
+
+// Stats say what a query had to do.
+type Stats struct {
+	SeriesSelected  int64         // series that the selectors found
+	Chunks          int64         // pieces of them that the query was about
+	ChunksFromStats int64         // of these, answered from statistics alone
+	ChunksDecoded   int64         // of these, read
+	ChunksCut       int64         // of the ones read, those that statistics could not describe: cut by the span, not yet sealed, or changed
+	ChunksCorrupt   int64         // of these, skipped since they are damaged
+	Observations    int64         // in the chunks that were read
+	BytesDecoded    int64         // of their columns, stamps counted once where they are shared
+	PeakBytes       int64         // the most memory that was reserved at a time
+	Duration        time.Duration // where [Options.Clock] is set
+}
+
+// add counts o to s.
+func (s *Stats) add(o *Stats) {
+	s.SeriesSelected += o.SeriesSelected
+	s.Chunks += o.Chunks
+	s.ChunksFromStats += o.ChunksFromStats
+	s.ChunksDecoded += o.ChunksDecoded
+	s.ChunksCut += o.ChunksCut
+	s.ChunksCorrupt += o.ChunksCorrupt
+	s.Observations += o.Observations
+	s.BytesDecoded += o.BytesDecoded
+	s.PeakBytes = max(s.PeakBytes, o.PeakBytes)
+	s.Duration += o.Duration
+}
+
+// String prints s in one line, without its duration.
+func (s *Stats) String() string {
+	return fmt.Sprintf("%d series, %d chunks: %d from statistics, %d decoded (%d cut), %d corrupt; %d observations, %d bytes",
+		s.SeriesSelected, s.Chunks, s.ChunksFromStats, s.ChunksDecoded, s.ChunksCut, s.ChunksCorrupt, s.Observations, s.BytesDecoded)
+}
+
+// Options bound and watch the work of an [Engine]. The zero value is usable.
+type Options struct {
+	MemoryLimit int64            // bytes that one query may reserve; 0 means 1 GiB
+	Workers     int              // goroutines of one query; 0 means one for each processor that Go uses
+	Clock       func() time.Time // measures durations; nil: they are 0
+}
+
+// An Engine answers queries about all of its parts. It is safe for concurrent use.
+type Engine struct {
+	Parts   []Selector
+	Options Options
+}
