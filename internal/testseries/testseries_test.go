@@ -52,10 +52,10 @@ func TestShapes(t *testing.T) {
 
 func TestHostileFloatsKeepTheirBits(t *testing.T) {
 	seen := map[uint64]bool{}
-	for _, v := range testseries.HostileFloats {
+	for _, v := range testseries.HostileFloats() {
 		seen[math.Float64bits(v)] = true
 	}
-	if len(seen) < len(testseries.HostileFloats)-2 || !seen[0x7ff0000000000001] || !seen[1<<63] {
-		t.Errorf("%d patterns of %d", len(seen), len(testseries.HostileFloats))
+	if len(seen) < len(testseries.HostileFloats())-2 || !seen[0x7ff0000000000001] || !seen[1<<63] {
+		t.Errorf("%d patterns of %d", len(seen), len(testseries.HostileFloats()))
 	}
 }

@@ -84,16 +84,18 @@ func shuffledTimes(seed uint64, n int) []int64 {
 }
 
 func hostileTimes(seed uint64, n int) []int64 {
-	rng := newRand(seed, 4)
+	rng, hostile := newRand(seed, 4), HostileInts()
 	out := make([]int64, n)
 	for i := range out {
-		out[i] = HostileInts[rng.IntN(len(HostileInts))] + rng.Int64N(2)
+		out[i] = hostile[rng.IntN(len(hostile))] + rng.Int64N(2)
 	}
 	return out
 }
 
-// HostileInts are integers at which arithmetic breaks. Do not modify them.
-var HostileInts = []int64{
-	0, 1, -1, math.MaxInt64, math.MinInt64, math.MaxInt64 - 1, math.MinInt64 + 1, math.MaxInt32, math.MinInt32,
-	1 << 52, 1 << 53, 1<<53 + 1, -1 << 53, -1<<53 - 1, 1 << 62, -1 << 62, math.MaxUint32, 1e18, -1e18,
+// HostileInts returns integers at which arithmetic breaks.
+func HostileInts() []int64 {
+	return []int64{
+		0, 1, -1, math.MaxInt64, math.MinInt64, math.MaxInt64 - 1, math.MinInt64 + 1, math.MaxInt32, math.MinInt32,
+		1 << 52, 1 << 53, 1<<53 + 1, -1 << 53, -1<<53 - 1, 1 << 62, -1 << 62, math.MaxUint32, 1e18, -1e18,
+	}
 }

@@ -77,7 +77,8 @@ func Floats() []Shape[float64] {
 			}
 		})},
 		{"hostile", each(func(rng *rand.Rand) func(int) float64 {
-			return func(int) float64 { return HostileFloats[rng.IntN(len(HostileFloats))] }
+			hostile := HostileFloats()
+			return func(int) float64 { return hostile[rng.IntN(len(hostile))] }
 		})},
 		{"bits", each(func(rng *rand.Rand) func(int) float64 { // any pattern
 			return func(int) float64 { return math.Float64frombits(rng.Uint64()) }
@@ -105,13 +106,15 @@ func counter(rng *rand.Rand) func(int) int64 {
 	}
 }
 
-// HostileFloats are values that break what is not bit for bit. Do not modify them.
-var HostileFloats = []float64{
-	0, math.Copysign(0, -1), 1, -1, 0.1, 1.0 / 3, math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64,
-	math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64, 0x1p-1022, 0x1p-1023, 1 << 53, 1<<53 + 2, -1 << 53, 1 << 63,
-	1e22, 1e23, 123456789.123456789, 9007199254740993, 4.35, 1.005, 0x1.fffffffffffffp+1023, 1e-5, 100.25,
-	math.NaN(), math.Float64frombits(0x7ff8_0000_0000_beef), math.Float64frombits(0xfff8_0000_0000_0001),
-	math.Float64frombits(0x7ff0_0000_0000_0001), // a signalling NaN
+// HostileFloats returns values that break what is not bit for bit.
+func HostileFloats() []float64 {
+	return []float64{
+		0, math.Copysign(0, -1), 1, -1, 0.1, 1.0 / 3, math.Inf(1), math.Inf(-1), math.MaxFloat64, -math.MaxFloat64,
+		math.SmallestNonzeroFloat64, -math.SmallestNonzeroFloat64, 0x1p-1022, 0x1p-1023, 1 << 53, 1<<53 + 2, -1 << 53, 1 << 63,
+		1e22, 1e23, 123456789.123456789, 9007199254740993, 4.35, 1.005, 0x1.fffffffffffffp+1023, 1e-5, 100.25,
+		math.NaN(), math.Float64frombits(0x7ff8_0000_0000_beef), math.Float64frombits(0xfff8_0000_0000_0001),
+		math.Float64frombits(0x7ff0_0000_0000_0001), // a signalling NaN
+	}
 }
 
 // Ints returns the ways in which int64 values come, friendly ones first.
@@ -133,7 +136,8 @@ func Ints() []Shape[int64] {
 			return func(int) int64 { return rng.Int64N(1 << 20) }
 		})},
 		{"hostile", each(func(rng *rand.Rand) func(int) int64 {
-			return func(int) int64 { return HostileInts[rng.IntN(len(HostileInts))] }
+			hostile := HostileInts()
+			return func(int) int64 { return hostile[rng.IntN(len(hostile))] }
 		})},
 		{"bits", each(func(rng *rand.Rand) func(int) int64 {
 			return func(int) int64 { return int64(rng.Uint64()) }
