@@ -12,33 +12,52 @@ func EncodeFloats(cols [][]float64, times []int64, p Profile) []Column {
 	defer encoders.Put(e)
 	e.profile = p
 	out := make([]Column, len(cols))
+	if p == Fast {
+		for k, values := range cols {
+			m := e.floats(values, grown(&e.ints, len(values)))
+			out[k] = m.column
+		}
+		return out
+	}
+	members := make([]member, len(cols))
+	all := grown(&e.ints, len(cols)*len(times))
 	for k, values := range cols {
-		out[k] = e.floats(values)
+		ints := all[:len(values):len(values)]
+		all = all[len(values):]
+		members[k] = e.floats(values, ints)
+	}
+	e.siblings(members, times)
+	for k := range members {
+		out[k] = members[k].column
 	}
 	return out
 }
 
-// floats encodes a column by itself.
-func (e *encoder) floats(v []float64) Column {
+// floats encodes a column by itself. It sets ints to its integers; where the result is ok, these
+// are all of it.
+func (e *encoder) floats(v []float64, ints []int64) member {
 	if len(v) == 0 {
-		return Column{Encoding: encBits}
+		return member{column: Column{Encoding: encBits}}
 	}
-	ints := grown(&e.ints, len(v))
 	best := Column{}
 	if s, ok := e.scaleOf(v); ok {
 		others := s.split(ints, v)
 		if len(others) <= len(v)/16+1 && len(others) < len(v) {
-			data := []byte{byte(s.exponent)}
+			head := byte(s.exponent)
 			if s.times {
-				data[0] |= decimalTimes
+				head |= decimalTimes
 			}
+			data := []byte{head}
 			if len(others) > 0 {
 				data[0] |= decimalOthers
 				data = e.appendOthers(data, others, v)
 			}
 			best = Column{Encoding: encDecimal, Data: slices.Clip(e.stream(data, ints, 0))}
 			if len(others) == 0 {
-				return best
+				return member{
+					column: best, ints: ints, ok: siblingRange(ints),
+					scale: head, prefix: []byte{head | decimalRef},
+				}
 			}
 		}
 	}
@@ -48,7 +67,12 @@ func (e *encoder) floats(v []float64) Column {
 	if data := e.stream(nil, ints, 0); best.Data == nil || len(data) < len(best.Data) {
 		best = Column{Encoding: encBits, Data: slices.Clip(data)}
 	}
-	return best
+	return member{column: best}
+}
+
+// siblingRange reports whether doubles hold all of ints.
+func siblingRange(ints []int64) bool {
+	return slices.Max(ints) < 1<<53 && slices.Min(ints) > -1<<53
 }
 
 // exactly returns the integer that s turns into v, bit for bit, if there is one.

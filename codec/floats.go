@@ -11,6 +11,7 @@ import (
 const (
 	decimalTimes  = 0x20 // multiply by the power of ten's inverse instead of dividing by the power
 	decimalOthers = 0x40 // exceptions follow: doubles that are no such decimal
+	decimalRef    = 0x80 // how it refers to another column or the times follows
 	exponentBits  = 0x1f
 )
 
@@ -86,8 +87,8 @@ func DecodeFloats(dst []float64, c Column, n int, ref []float64, times []int64) 
 	defer r.free()
 	switch {
 	case n == 0 && c.Encoding == encBits:
-	case c.Encoding == encDecimal && c.Ref == NoRef:
-		r.decimals(out[len(dst):])
+	case c.Encoding == encDecimal:
+		r.decimals(out[len(dst):], c.Ref, ref, times)
 	case c.Encoding == encBits && c.Ref == NoRef:
 		r.ordered(out[len(dst):])
 	default:
@@ -113,18 +114,40 @@ func (r *reader) ordered(dst []float64) {
 }
 
 // decimals decodes a decimal column.
-func (r *reader) decimals(dst []float64) {
+func (r *reader) decimals(dst []float64, ref Ref, other []float64, times []int64) {
 	head := r.byte()
 	s := scale{exponent: int(head & exponentBits), times: head&decimalTimes != 0}
-	if s.exponent >= len(pow10) || head&0x80 != 0 {
+	if s.exponent >= len(pow10) || head&decimalRef != 0 != (ref != NoRef) {
 		r.fail()
+		return
+	}
+	if ref != NoRef {
+		r.referring(dst, s, ref, other, times)
 		return
 	}
 	var at, others []int64
 	if head&decimalOthers != 0 {
 		at, others = r.others(len(dst))
 	}
-	if len(r.rest) > 0 && r.rest[0] == formRuns { // no prediction, base 0, gcd 1
+	r.scaled(dst, s)
+	for i, p := range at {
+		dst[p] = fromOrdered(others[i])
+	}
+}
+
+// scaled decodes a stream of the integers of decimals. Constants and runs, the commonest, are
+// scaled once and not for each row.
+func (r *reader) scaled(dst []float64, s scale) {
+	head := byte(0xff)
+	if len(r.rest) > 0 {
+		head = r.rest[0]
+	}
+	switch head {
+	case formConst, formConst | headBase:
+		var one [1]int64
+		r.stream(one[:], 0)
+		fill(dst, s.of(one[0]))
+	case formRuns:
 		r.byte()
 		lengths, values := r.runList(len(dst), 0)
 		from := 0
@@ -133,16 +156,43 @@ func (r *reader) decimals(dst []float64) {
 			fill(dst[from:end], s.of(values[i]))
 			from = end
 		}
-	} else {
+	default:
 		ints := grown(&r.top, len(dst))
 		r.stream(ints, 0)
 		s.all(dst, ints)
 	}
-	if r.bad {
+}
+
+// referring decodes a decimal column against another one or the times.
+func (r *reader) referring(dst []float64, s scale, ref Ref, other []float64, times []int64) {
+	ints := grown(&r.top, len(dst))
+	how := r.byte()
+	if how == howTimes {
+		unit := r.uvarint()
+		if ref != RefTimes || len(times) != len(dst) || unit == 0 || unit > math.MaxInt64 {
+			r.fail()
+			return
+		}
+		r.stream(ints, 0)
+		for i, t := range times {
+			dst[i] = s.of(ints[i] + floorDiv(t, int64(unit)))
+		}
 		return
 	}
-	for i, p := range at {
-		dst[p] = fromOrdered(others[i])
+	if ref == RefTimes || len(other) != len(dst) || how > howPlus {
+		r.fail()
+		return
+	}
+	r.stream(ints, 0)
+	sign := 1 - 2*int64(how)
+	if s.exponent == 0 {
+		for i, y := range other {
+			dst[i] = float64(ints[i] + sign*int64(y))
+		}
+		return
+	}
+	for i, y := range other {
+		dst[i] = s.of(ints[i] + sign*int64(math.RoundToEven(y*pow10[s.exponent])))
 	}
 }
 
