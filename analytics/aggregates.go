@@ -94,7 +94,7 @@ func aggregateSpecs() []Spec {
 		{
 			Name: "p", Aliases: []string{"percentile", "quantile"}, Kind: Aggregating, Stats: StatsConstant,
 			Args: []Arg{{
-				Name: "q", Doc: "part of the values that lie below, from 0 to 1", Min: 0, Max: 1, Many: true,
+				Name: "q", Doc: "part of the values that lie below", Min: 0, Max: 1, Many: true,
 			}},
 			Short:   "percentiles",
 			Doc:     "Exact percentiles, one for each q, between two values on the line between them. All values are kept until the end, 8 bytes each, but for constant chunks. Between a finite and an infinite value lies the infinite one; between −Inf and +Inf NaN.",

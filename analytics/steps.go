@@ -220,10 +220,13 @@ func (s *steps) Result(dst []float64, i int) []float64 {
 	seconds := elapsed(from.time, c.last.time) / 1e9
 	change := c.last.value - from.value
 	switch s.what {
-	case increase:
-		return append(dst, change+sum.value())
-	case rate:
-		return append(dst, (change+sum.value())/seconds)
+	case increase, rate: // beside the sum, the change may be too small to be rounded first
+		sum.add(c.last.value)
+		sum.add(-from.value)
+		if s.what == rate {
+			return append(dst, sum.value()/seconds)
+		}
+		return append(dst, sum.value())
 	case delta:
 		return append(dst, change)
 	case derivative:
