@@ -1,4 +1,4 @@
-package decimal_test
+package literal_test
 
 import (
 	"math"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chronodex/chronodex/internal/decimal"
+	"github.com/chronodex/chronodex/internal/literal"
 )
 
 func TestAppendFloat(t *testing.T) {
@@ -35,7 +35,7 @@ func TestAppendFloat(t *testing.T) {
 		"999999999999999.9":       999999999999999.9,
 		"123456.789012":           123456.789012,
 	} {
-		if got := string(decimal.AppendFloat(nil, v)); got != want {
+		if got := string(literal.AppendFloat(nil, v)); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -52,8 +52,8 @@ func TestFloatLaw(t *testing.T) {
 		case 1:
 			v = float64(rng.Int64()) / math.Pow10(rng.IntN(20))
 		}
-		text := decimal.AppendFloat(nil, v)
-		got, ok := decimal.ParseFloat(text)
+		text := literal.AppendFloat(nil, v)
+		got, ok := literal.ParseFloat(text)
 		if !ok || math.Float64bits(got) != math.Float64bits(v) {
 			t.Fatalf("%x: %s reads back as %v, %v", math.Float64bits(v), text, got, ok)
 		}
@@ -75,7 +75,7 @@ func TestParseFloatRefuses(t *testing.T) {
 		"", "-", "+", ".", "1.2.3", "1e", "0x10", "1_000", "1,5", "nanx", "NaN(0x1)", "NaN()", "NaN(0x7ff8000000000001",
 		" 1", "1 ", "--1", "e5", "inf1", "i", "0x1p-2", "1e400",
 	} {
-		if v, ok := decimal.ParseFloat([]byte(text)); ok {
+		if v, ok := literal.ParseFloat([]byte(text)); ok {
 			t.Errorf("%q was read as %v", text, v)
 		}
 	}
@@ -85,7 +85,7 @@ func FuzzParseFloat(f *testing.F) {
 	f.Add([]byte("12.5e3"))
 	f.Add([]byte("NaN(0x7ff8000000000000)"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, ok := decimal.ParseFloat(b)
+		v, ok := literal.ParseFloat(b)
 		if !ok {
 			return
 		}
@@ -98,7 +98,7 @@ func FuzzParseFloat(f *testing.F) {
 func FuzzFloatRoundTrip(f *testing.F) {
 	f.Add(uint64(0x7ff8000000000001))
 	f.Fuzz(func(t *testing.T, bits uint64) {
-		got, ok := decimal.ParseFloat(decimal.AppendFloat(nil, math.Float64frombits(bits)))
+		got, ok := literal.ParseFloat(literal.AppendFloat(nil, math.Float64frombits(bits)))
 		if !ok || math.Float64bits(got) != bits {
 			t.Fatalf("%x came back as %x, %v", bits, math.Float64bits(got), ok)
 		}
@@ -107,12 +107,12 @@ func FuzzFloatRoundTrip(f *testing.F) {
 
 func TestParseInt(t *testing.T) {
 	for _, v := range []int64{0, 1, -1, math.MaxInt64, math.MinInt64} {
-		if got, ok := decimal.ParseInt(strconv.AppendInt(nil, v, 10)); !ok || got != v {
+		if got, ok := literal.ParseInt(strconv.AppendInt(nil, v, 10)); !ok || got != v {
 			t.Errorf("%d: got %d, %v", v, got, ok)
 		}
 	}
 	for _, text := range []string{"", "-", "9223372036854775808", "-9223372036854775809", "1a", "99999999999999999999"} {
-		if v, ok := decimal.ParseInt([]byte(text)); ok {
+		if v, ok := literal.ParseInt([]byte(text)); ok {
 			t.Errorf("%q was read as %d", text, v)
 		}
 	}
@@ -126,7 +126,7 @@ func TestClockLaw(t *testing.T) {
 		if err != nil {
 			t.Skip(err)
 		}
-		c := decimal.Clock{Location: loc}
+		c := literal.Clock{Location: loc}
 		for range 20_000 {
 			ns := rng.Int64N(4e18) - rng.Int64N(1e18)
 			if rng.IntN(2) == 0 {
@@ -144,7 +144,7 @@ func TestClockLaw(t *testing.T) {
 }
 
 func TestClockExtremes(t *testing.T) {
-	var c decimal.Clock
+	var c literal.Clock
 	for _, ns := range []int64{math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64} {
 		text := c.Append(nil, ns)
 		if want := time.Unix(0, ns).UTC().Format(time.RFC3339Nano); string(text) != want {
@@ -170,7 +170,7 @@ func TestClockLocal(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	c := decimal.Clock{Location: berlin}
+	c := literal.Clock{Location: berlin}
 	for text, want := range map[string]string{
 		"2015-08-12 17:25:40.5": "2015-08-12T15:25:40.5Z",
 		"2015-01-12T17:25":      "2015-01-12T16:25:00Z",
@@ -188,7 +188,7 @@ func TestClockLocal(t *testing.T) {
 func FuzzClockParse(f *testing.F) {
 	f.Add([]byte("2015-08-12T17:25:40.964Z"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var c decimal.Clock
+		var c literal.Clock
 		ns, ok := c.Parse(b)
 		if !ok {
 			return
@@ -212,7 +212,7 @@ func TestAppendUnits(t *testing.T) {
 		{math.MinInt64, time.Second, "-9223372036.854775808"},
 		{1001, time.Microsecond, "1.001"},
 	} {
-		if got := string(decimal.AppendUnits(nil, tc.ns, tc.unit)); got != tc.want {
+		if got := string(literal.AppendUnits(nil, tc.ns, tc.unit)); got != tc.want {
 			t.Errorf("%d in %v: got %s, want %s", tc.ns, tc.unit, got, tc.want)
 		}
 	}
@@ -228,18 +228,62 @@ func BenchmarkAppendFloat(b *testing.B) {
 	for b.Loop() {
 		buf = buf[:0]
 		for _, v := range values {
-			buf = decimal.AppendFloat(buf, v)
+			buf = literal.AppendFloat(buf, v)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1024, "ns/value")
 }
 
 func BenchmarkClockAppend(b *testing.B) {
-	var c decimal.Clock
+	var c literal.Clock
 	buf := make([]byte, 0, 64)
 	ns := int64(1439400341389000000)
 	for b.Loop() {
 		buf = c.Append(buf[:0], ns)
 		ns += 1_013_000_000
 	}
+}
+
+func TestJSON(t *testing.T) {
+	for s, want := range map[string]string{
+		"plain":            `"plain"`,
+		`\CPU\ni "x"`:      `"\\CPU\\ni \"x\""`,
+		"a\nb\tc\x01":      `"a\nb\tc\u0001"`,
+		"ünïcode €":        `"ünïcode €"`,
+		"\xff\xc3":         `"\udcff\udcc3"`,
+		"\xed\xb2\x80":     `"\udced\udcb2\udc80"`, // a surrogate in UTF-8 is not valid UTF-8
+		"\U0001F600\u2028": "\"\U0001F600\u2028\"",
+	} {
+		got := literal.AppendJSON(nil, s)
+		if string(got) != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if back, n := literal.ParseJSON(nil, got); n != len(got) || string(back) != s {
+			t.Errorf("%s reads back as %q, %d", got, back, n)
+		}
+	}
+	for text, want := range map[string]string{
+		`"\ud83d\ude00" rest`: "\U0001F600",
+		`"\/\b\f\r"`:          "/\b\f\r",
+		`"\ud83dx"`:           "\uFFFDx",
+	} {
+		if back, n := literal.ParseJSON(nil, []byte(text)); n == 0 || string(back) != want {
+			t.Errorf("%s: got %q, %d", text, back, n)
+		}
+	}
+	for _, text := range []string{"", "x", `"`, `"\`, `"\u12`, `"\u12g4"`, "\"a\nb\"", `"\x"`} {
+		if back, n := literal.ParseJSON(nil, []byte(text)); n != 0 {
+			t.Errorf("%q was read as %q", text, back)
+		}
+	}
+}
+
+func FuzzJSON(f *testing.F) {
+	f.Add("a\xffb\xed\xa0\xbd")
+	f.Fuzz(func(t *testing.T, s string) {
+		if back, n := literal.ParseJSON(nil, literal.AppendJSON(nil, s)); n == 0 || string(back) != s {
+			t.Fatalf("%q came back as %q", s, back)
+		}
+		_, _ = literal.ParseJSON(nil, []byte(s))
+	})
 }
