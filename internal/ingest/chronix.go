@@ -76,7 +76,10 @@ func (d *chronixDecoder) decode(data []byte, final bool) (int, error) {
 		}
 		n = min(end+1, len(data))
 	}
-	for i, s := range d.series {
+	for _, s := range d.series {
+		d.c.samples(s)
+	}
+	for i, s := range d.series { // now that all rows are there, they do not move
 		d.samples[i] = d.c.samples(s)
 		d.c.buf.n -= len(d.samples[i].Times)
 	}

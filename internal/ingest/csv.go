@@ -165,9 +165,9 @@ func (d *csvDecoder) splitQuoted(data []byte, final bool) (n, lines int, err err
 		}
 		start := len(d.quoted)
 		for n++; ; {
-			i := bytes.IndexByte(data[n:], '"')
+			i := bytes.IndexByte(data[n:min(len(data), n+maxQuoted)], '"')
 			if i < 0 {
-				if !final {
+				if !final && len(data)-n < maxQuoted {
 					return 0, 0, nil
 				}
 				return d.restOfLine(data, n, lines, "a quote is not closed")
@@ -316,6 +316,7 @@ func (d *csvDecoder) plan() error {
 		for i := 3; i < len(d.is); i++ {
 			d.is[i] = csvDimension
 		}
+		d.clock.unit = 1
 		return nil
 	}
 	if err := d.planTime(); err != nil {

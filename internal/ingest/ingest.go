@@ -26,11 +26,12 @@ type Options struct {
 	Set       []chunk.Dimension // given to every series; in values, {file} and {dir} name its source
 	Precision time.Duration     // unit of integer times (influx, ndjson; csv without a layout); 0 means ns
 	CSV       CSVOptions
-	Workers   int                    // sources read at once; 0 means one a processor
-	BatchSize int                    // observations a batch, about; 0 means 256 Ki
-	MaxBytes  int64                  // decompressed size of one source; 0 means 1 TiB
-	Skipped   func(*LineError)       // told of the first bad lines of each batch; may be nil
-	Progress  func(Progress)         // told after each batch; may be nil
+	Workers   int              // sources read at once; 0 means one a processor
+	BatchSize int              // observations a batch, about; 0 means 256 Ki
+	Now       int64            // time of influx lines without one; 0 means that they are bad
+	MaxBytes  int64            // decompressed size of one source; 0 means 1 TiB
+	Skipped   func(*LineError) // told of the first bad lines of each batch; may be nil
+	Progress  func(Progress)   // told after each batch; may be nil
 }
 
 // CSVOptions say what the columns of a CSV file are. Columns are named as in the header, or by

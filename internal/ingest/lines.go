@@ -155,9 +155,9 @@ func (w *workspace) decode(ctx context.Context, in input, buf *buffer, pass func
 type textReader struct {
 	r     io.Reader
 	limit int64 // bytes that may still be read
-	block  []byte
-	final  bool // nothing follows the block
-	skip   bool // the rest of an overlong line is being skipped
+	block []byte
+	final bool // nothing follows the block
+	skip  bool // the rest of an overlong line is being skipped
 }
 
 // fill reads more behind what is left in the block.

@@ -150,10 +150,13 @@ func (s *stamps) parse(b []byte) (int64, error) {
 	if t, ok := s.clock.Parse(b); ok {
 		return t, nil
 	}
-	if s.unit > 1 {
-		if v, ok := parseFraction(b, s.unit); ok {
-			return v, nil
-		}
+	unit := s.unit
+	if unit == 0 {
+		unit = int64(time.Second)
+	}
+	if v, ok := parseFraction(b, unit); ok {
+		s.unit = unit
+		return v, nil
 	}
 	return 0, malformed("%s is not a time", quote(b))
 }
