@@ -20,7 +20,7 @@ const module = "github.com/chronodex/chronodex"
 // floors lists every package. A package imports only packages of lower floors.
 var floors = map[string]int{
 	"codec": 0, "internal/vfs": 0, "internal/testseries": 0, "internal/structure": 0,
-	"chunk/blockpb": 0, "codec/internal/genunpack": 0,
+	"chunk/blockpb": 0, "codec/internal/genunpack": 0, "internal/literal": 0,
 	"chunk": 1, "internal/wal": 1,
 	"index": 2, "analytics": 2, "internal/segment": 2,
 	"shard": 3, "query": 3,
@@ -45,7 +45,7 @@ var doors = map[string][]string{
 	"unsafe":                     {"codec"},
 }
 
-// Measures of the project. Generated code is not measured.
+// Measures of the project. Generated code and tables, those of tests among them, are not measured.
 const (
 	maxFileLines     = 1000
 	maxFunctionLines = 100
@@ -268,7 +268,7 @@ func TestSizes(t *testing.T) {
 				continue
 			}
 			n := p.fset.Position(f.End()).Line - p.fset.Position(f.Pos()).Line + 1
-			if n > maxFunctionLines && !isTable(f) {
+			if n > maxFunctionLines && !s.test && !isTable(f) {
 				t.Errorf("%s: function %s has %d lines, at most %d", p.at(f), f.Name.Name, n, maxFunctionLines)
 			}
 			if k := f.Type.Params.NumFields(); k > maxParameters {
