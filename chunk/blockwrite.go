@@ -117,15 +117,15 @@ func (w *blockWriter) group(rows []BlockRow) error {
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return rows[b].Samples.Len() - rows[a].Samples.Len() })
 	keys := make([]groupKey, len(rows))
-	finder := timeFinder{}
+	finder := TimeSet{}
 	values, total := 0, 0
 	for _, i := range order {
 		s := &rows[i].Samples
-		time, offset := finder.find(s.Times)
+		time, offset := finder.Find(s.Times)
 		keys[i] = groupKey{time: time, offset: offset, rows: s.Len(), kind: s.Kind}
 		values += s.Len()
 	}
-	w.times = finder.columns
+	w.times = finder.Columns
 	for _, t := range w.times {
 		total += len(t)
 	}

@@ -51,3 +51,9 @@ func compareSources(a, b Dimensions) (order, common int) {
 		}
 	}
 }
+
+// CommonSource counts the pairs, without the metric, that a and b both begin with.
+func CommonSource(a, b Series) int {
+	_, n := compareSources(a.Dimensions, b.Dimensions)
+	return n
+}
