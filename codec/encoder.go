@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/huff0"
@@ -66,16 +67,81 @@ func (e *encoder) stream(dst []byte, v []int64, depth int) []byte {
 		dst = e.runs(dst, v, changes, depth)
 		best = cost(len(dst)-start, n, 0.2+4*float64(changes)/float64(n))
 	}
-	if changes >= n/8 || n < 16 {
-		dst, best = e.ordered(dst, start, best, v, depth)
-	} else if top, count := majority(v); count > n-changes && depth < maxDepth {
-		dst, _ = e.keep(dst, start, best, depth, func(dst []byte) ([]byte, float64) {
-			p := planOf(v, 0)
-			u := e.latentsOf(v, &p, depth)
-			return e.sparse(dst, u, p, uint64(top-p.base)/p.gcd, count, depth)
-		})
+	if changes >= n/8 || n < 16 || depth == maxDepth {
+		return e.ordered(dst, start, best, v, depth)
+	}
+	if top, count := commonest(v); count > n-changes {
+		dst, _ = e.sentinel(dst, start, best, v, top, count, depth)
 	}
 	return dst
+}
+
+// sentinel tries the sparse form on unpredicted values, since what stands between many times the
+// same value, such as −1 for unknown, may be predicted from each other.
+func (e *encoder) sentinel(dst []byte, start int, best float64, v []int64, top int64, count, depth int) ([]byte, float64) {
+	return e.keep(dst, start, best, depth, func(dst []byte) ([]byte, float64) {
+		p := planOf(v, 0)
+		u := e.latentsOf(v, &p, depth)
+		return e.sparse(dst, u, p, uint64(top-p.base)/p.gcd, count, depth)
+	})
+}
+
+// interrupted returns the value that seems to interrupt a predictable sequence in v, and its
+// count, where an estimate says that the sequence is better without it: in under 80 % of bits.
+func (e *encoder) interrupted(v []int64, bits float64, depth int) (top int64, count int) {
+	n := float64(len(v))
+	top, count = commonest(v)
+	if count <= len(v)/16 {
+		return 0, 0
+	}
+	rest := grown(&e.levels[depth].rest, len(v))[:0]
+	for _, x := range v {
+		if x != top {
+			rest = append(rest, x)
+		}
+	}
+	if len(rest) == 0 {
+		return 0, 0
+	}
+	least := math.Inf(1)
+	for order := range predictGrid {
+		least = min(least, e.estimate(rest, order))
+	}
+	c := float64(count)
+	least += c*math.Log2(n/c) + (n-c)*math.Log2(n/(n-c))
+	if least > 0.8*bits {
+		return 0, 0
+	}
+	return top, count
+}
+
+// commonest returns a value that a sample of v holds most often and how often it is in v; its
+// count is 0 where it is rare.
+func commonest(v []int64) (top int64, count int) {
+	var sample [64]int64
+	n := min(len(v), len(sample))
+	for i := range n {
+		sample[i] = v[i*len(v)/n]
+	}
+	slices.Sort(sample[:n])
+	run, longest := 0, n/16
+	for i, x := range sample[:n] {
+		if i > 0 && x != sample[i-1] {
+			run = 0
+		}
+		if run++; run > longest {
+			top, longest = x, run
+		}
+	}
+	if longest <= n/16 {
+		return 0, 0
+	}
+	for _, x := range v {
+		if x == top {
+			count++
+		}
+	}
+	return top, count
 }
 
 // keep tries another encoding of what stands behind start in dst, and keeps the better.
@@ -89,13 +155,19 @@ func (e *encoder) keep(dst []byte, start int, best float64, depth int, try func(
 	return append(dst[:start], trial...), c
 }
 
-// ordered tries predictions of all orders that an estimate finds promising.
-func (e *encoder) ordered(dst []byte, start int, best float64, v []int64, depth int) ([]byte, float64) {
+// ordered tries predictions of all orders that an estimate finds promising, and the prediction of
+// what is left without a sentinel.
+func (e *encoder) ordered(dst []byte, start int, best float64, v []int64, depth int) []byte {
 	var estimates [4]float64
 	least := math.Inf(1)
 	for order := range estimates {
-		estimates[order] = e.estimate(v, order, depth)
+		estimates[order] = e.estimate(v, order)
 		least = min(least, estimates[order])
+	}
+	if depth <= 1 && len(v) >= 64 {
+		if top, count := e.interrupted(v, least, depth); count > 0 {
+			dst, best = e.sentinel(dst, start, best, v, top, count, depth)
+		}
 	}
 	slack := 1.02
 	if len(v) <= 64 {
@@ -110,7 +182,7 @@ func (e *encoder) ordered(dst []byte, start int, best float64, v []int64, depth 
 			return e.latents(dst, e.latentsOf(v, &p, depth), p, depth)
 		})
 	}
-	return dst, best
+	return dst
 }
 
 func countChanges(v []int64) int {
@@ -160,7 +232,7 @@ func planOf(v []int64, order int) plan {
 
 // estimate guesses the bits of the residuals of prediction of one order, from at most 1024 of
 // them: the entropy of their lengths plus the bits below the highest.
-func (e *encoder) estimate(v []int64, order, depth int) float64 {
+func (e *encoder) estimate(v []int64, order int) float64 {
 	n := len(v)
 	if order < predictGrid && n <= order || order == predictGrid && n < 4 {
 		return math.Inf(1)
