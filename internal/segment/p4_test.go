@@ -171,8 +171,8 @@ func BenchmarkP4Read(b *testing.B) {
 				}
 				return int(a.Index) - int(b.Index)
 			})
+			var buf segment.Buffer
 			for b.Loop() {
-				var buf segment.Buffer
 				for i := range metas {
 					if _, err := r.Read(&metas[i], &buf); err != nil {
 						b.Fatal(err)
