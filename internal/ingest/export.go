@@ -213,7 +213,7 @@ func appendInfluxString(dst []byte, s string) []byte {
 // ndjson writes lines of columns.
 func (x *Writer) ndjson(s chunk.Series, samples *chunk.Samples) error {
 	x.prefix = append(x.prefix[:0], `{"dimensions":`...)
-	x.prefix = AppendDimensions(x.prefix, s.Dimensions)
+	x.prefix = appendDimensions(x.prefix, s.Dimensions)
 	x.prefix = append(append(append(x.prefix, `,"kind":"`...), s.Kind.String()...), `","times":[`...)
 	for i := 0; i < samples.Len(); i += maxColumns {
 		part := samples.Slice(i, min(i+maxColumns, samples.Len()))
@@ -233,8 +233,8 @@ func (x *Writer) ndjson(s chunk.Series, samples *chunk.Samples) error {
 	return nil
 }
 
-// AppendDimensions appends d as a JSON object.
-func AppendDimensions(dst []byte, d chunk.Dimensions) []byte {
+// appendDimensions appends d as a JSON object.
+func appendDimensions(dst []byte, d chunk.Dimensions) []byte {
 	dst = append(dst, '{')
 	for i, p := range d {
 		if i > 0 {

@@ -54,6 +54,9 @@ func appendShort(dst []byte, v float64) ([]byte, bool) {
 			return dst, false
 		}
 		m := int64(math.RoundToEven(s))
+		if d := math.Abs(s - float64(m)); d > math.Abs(s)*0x1p-50 {
+			continue // not even near; a division costs more than this
+		}
 		if float64(m)/pow10[k] == v {
 			return appendPoint(dst, m, k), true
 		}
