@@ -61,6 +61,20 @@ func BenchmarkAdd(b *testing.B) {
 	}
 }
 
+// BenchmarkReuse folds a chunk into a state that served another one before.
+func BenchmarkReuse(b *testing.B) {
+	times, values := gauge()
+	each(b, func(b *testing.B, agg boundAggregate) {
+		var dst []float64
+		s := agg.NewStates(1)
+		for b.Loop() {
+			s.Reset(0)
+			s.Add(0, times, values)
+			dst = s.Result(dst[:0], 0)
+		}
+	})
+}
+
 // BenchmarkAddRuns folds a chunk into 137 windows of 60 observations, and asks for their results.
 func BenchmarkAddRuns(b *testing.B) {
 	times, values := gauge()

@@ -63,6 +63,8 @@ func (s *counts) Result(dst []float64, i int) []float64 {
 	return append(dst, float64(s.cells[i].values))
 }
 
+func (s *counts) Reset(i int) { s.cells[i] = countCell{} }
+
 func (s *counts) Bytes() int64 { return int64(cap(s.cells)) * sizeOf[countCell]() }
 
 func (s *counts) AppendState(dst []byte, i int) []byte {

@@ -122,8 +122,11 @@ func (q question) infinite() bool {
 	return slices.ContainsFunc(q.in, func(o obs) bool { return math.IsInf(o.v, 0) })
 }
 
-// wide is v with so many bits that nothing here is ever rounded.
-func wide(v float64) *big.Float { return new(big.Float).SetPrec(4096).SetFloat64(v) }
+// bits are so many that no sum or product here is ever rounded: values are from 1e-30 to 1e30.
+const bits = 640
+
+// wide is v with that many bits.
+func wide(v float64) *big.Float { return new(big.Float).SetPrec(bits).SetFloat64(v) }
 
 func narrow(v *big.Float) float64 {
 	f, _ := v.Float64()
@@ -170,7 +173,7 @@ func (q question) variance(less int) answer {
 // exactMoments are the mean and Σ(v−mean)², each rounded once.
 func exactMoments(values []float64) (mean, m2 float64) {
 	sum, _ := exactSum(values)
-	m := new(big.Float).SetPrec(4096).Quo(sum, wide(float64(len(values))))
+	m := new(big.Float).SetPrec(bits).Quo(sum, wide(float64(len(values))))
 	squares := wide(0)
 	for _, v := range values {
 		d := new(big.Float).Sub(wide(v), m)
@@ -222,7 +225,7 @@ func rectangle(a, b obs) *big.Float { return new(big.Float).Mul(wide(a.v), betwe
 // between is the seconds from a to b.
 func between(a, b obs) *big.Float {
 	ns := new(big.Int).Sub(big.NewInt(b.t), big.NewInt(a.t))
-	v := new(big.Float).SetPrec(4096).SetInt(ns)
+	v := new(big.Float).SetPrec(bits).SetInt(ns)
 	return v.Quo(v, wide(1e9))
 }
 

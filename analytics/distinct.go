@@ -78,6 +78,9 @@ func (s *valueSet) reserve(n int) {
 		return
 	}
 	size := max(8, 2*len(s.table))
+	if size < 4096 {
+		size *= 2
+	}
 	for 4*(s.n+n) > 3*size {
 		size *= 2
 	}
@@ -122,6 +125,12 @@ func (s *distincts) Merge(i int, other States, j int) {
 
 func (s *distincts) Result(dst []float64, i int) []float64 {
 	return append(dst, float64(s.cells[i].len()))
+}
+
+func (s *distincts) Reset(i int) {
+	c := &s.cells[i]
+	clear(c.table)
+	c.n, c.zero = 0, false
 }
 
 func (s *distincts) Bytes() int64 {

@@ -106,6 +106,8 @@ func (s *ends) Result(dst []float64, i int) []float64 {
 	return append(dst, math.Abs(c.last.value-c.first.value))
 }
 
+func (s *ends) Reset(i int) { s.cells[i] = endCell{} }
+
 func (s *ends) Bytes() int64 { return int64(cap(s.cells)) * sizeOf[endCell]() }
 
 func (s *ends) AppendState(dst []byte, i int) []byte {

@@ -30,7 +30,7 @@ func newExtremes(what extreme) func(n int) States {
 	return func(n int) States {
 		s := &extremes{cells: make([]extremeCell, n), what: what}
 		for i := range s.cells {
-			s.cells[i] = extremeCell{math.NaN(), math.NaN()}
+			s.Reset(i)
 		}
 		return s
 	}
@@ -91,6 +91,8 @@ func (s *extremes) Result(dst []float64, i int) []float64 {
 	}
 	return append(dst, c.greatest-c.least)
 }
+
+func (s *extremes) Reset(i int) { s.cells[i] = extremeCell{math.NaN(), math.NaN()} }
 
 func (s *extremes) Bytes() int64 { return int64(cap(s.cells)) * sizeOf[extremeCell]() }
 

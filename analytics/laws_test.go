@@ -343,6 +343,32 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// TestReset: a state that was reset is as a new one.
+func TestReset(t *testing.T) {
+	for name, agg := range bound(t) {
+		s := agg.NewStates(2)
+		empty := s.AppendState(nil, 0)
+		s.Add(0, []int64{1, 2, 3, 4}, []float64{4, 0, 9, math.NaN()})
+		s.Add(1, []int64{5}, []float64{6})
+		constant := statsOf([]int64{5, 6}, []float64{2, 2})
+		s.AddStats(0, &constant)
+		s.Reset(0)
+		if got := s.AppendState(nil, 0); !bytes.Equal(got, empty) {
+			t.Errorf("%s: %x, empty is %x", name, got, empty)
+		}
+		if l, ok := s.(analytics.Linker); ok {
+			l.Link(0, 2)
+		}
+		s.Add(0, []int64{1, 2}, []float64{1, 2})
+		want := agg.define(t, question{in: []obs{{1, 1}, {2, 2}}})
+		for k, got := range s.Result(nil, 0) {
+			if !want[k].near(got) {
+				t.Errorf("%s: %v, want %v", name, got, want[k])
+			}
+		}
+	}
+}
+
 // TestMergeLeavesItsSource: what is merged elsewhere can go on, and shares nothing.
 func TestMergeLeavesItsSource(t *testing.T) {
 	for name, agg := range bound(t) {

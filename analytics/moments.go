@@ -138,6 +138,8 @@ func (s *spreads) Result(dst []float64, i int) []float64 {
 	return append(dst, variance)
 }
 
+func (s *spreads) Reset(i int) { s.cells[i] = moments{} }
+
 func (s *spreads) Bytes() int64 { return int64(cap(s.cells)) * sizeOf[moments]() }
 
 func (s *spreads) AppendState(dst []byte, i int) []byte {

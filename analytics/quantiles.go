@@ -15,6 +15,17 @@ type quantiles struct {
 	cells []quantileCell
 	qs    []float64 // from 0 to 1
 	bytes int64     // that the cells point to
+	work  rankWork
+}
+
+// rankWork is memory that is reused from result to result.
+type rankWork struct {
+	ranks  []int64   // wanted, rising, each once
+	at     []float64 // the value at each of ranks
+	own    []int     // those of ranks that are among the values and not in a run, counted there
+	where  []int     // for each of own, which of ranks it is
+	got    []float64 // the value at each of own
+	chosen selection
 }
 
 type quantileCell struct {
@@ -65,7 +76,7 @@ func (s *quantiles) AddRuns(first int, bounds []int32, _ []int64, values []float
 	values = slices.Clone(values)
 	for k := range len(bounds) - 1 {
 		a, b := bounds[k]-base, bounds[k+1]-base
-		if cell := &s.cells[first+k]; cell.values == nil {
+		if cell := &s.cells[first+k]; cap(cell.values) == 0 {
 			s.setValues(first+k, values[a:b:b])
 		} else {
 			s.setValues(first+k, append(cell.values, values[a:b]...))
@@ -124,19 +135,25 @@ func (s *quantiles) Result(dst []float64, i int) []float64 {
 		}
 		return dst
 	}
-	ranks := make([]int64, 0, 2*len(s.qs))
+	w := &s.work
+	w.ranks = w.ranks[:0]
 	for _, q := range s.qs {
 		rank := int64(float64(total-1) * q)
-		ranks = append(ranks, rank, min(rank+1, total-1))
+		w.ranks = append(w.ranks, rank)
+		if rank+1 < total {
+			w.ranks = append(w.ranks, rank+1)
+		}
 	}
-	slices.Sort(ranks)
-	ranks = slices.Compact(ranks)
-	at := c.at(ranks)
+	if len(s.qs) > 1 {
+		slices.Sort(w.ranks)
+		w.ranks = slices.Compact(w.ranks)
+	}
+	c.find(w)
 	for _, q := range s.qs {
 		h := float64(total-1) * q
 		rank := int64(h)
-		k, _ := slices.BinarySearch(ranks, rank)
-		dst = append(dst, between(at[k], at[min(k+1, len(at)-1)], h-float64(rank)))
+		k, _ := slices.BinarySearch(w.ranks, rank)
+		dst = append(dst, between(w.at[k], w.at[min(k+1, len(w.at)-1)], h-float64(rank)))
 	}
 	return dst
 }
@@ -157,36 +174,29 @@ func between(a, b, part float64) float64 {
 	return a + part*(b-a)
 }
 
-// at returns what is at the given ranks, which rise, if all values of the cell were sorted.
-func (c *quantileCell) at(ranks []int64) []float64 {
-	out := make([]float64, len(ranks))
-	if len(c.runs) == 0 {
-		own := make([]int, len(ranks))
-		for k, r := range ranks {
-			own[k] = int(r)
-		}
-		selectRanks(c.values, own, out)
-		return out
-	}
+// find sets w.at to what is at w.ranks if all values of the cell were sorted.
+func (c *quantileCell) find(w *rankWork) {
+	w.own, w.where, w.at = w.own[:0], w.where[:0], w.at[:0]
 	c.sortRuns()
-	var own, where []int // ranks among c.values, and which of ranks they answer
-	for k, r := range ranks {
-		if v, rank := c.locate(r); rank < 0 {
-			out[k] = v
-		} else {
-			own, where = append(own, rank), append(where, k)
+	for k, r := range w.ranks {
+		v, rank := c.locate(r)
+		if rank >= 0 {
+			w.own, w.where = append(w.own, rank), append(w.where, k)
 		}
+		w.at = append(w.at, v)
 	}
-	got := make([]float64, len(own))
-	selectRanks(c.values, own, got)
-	for k, v := range got {
-		out[where[k]] = v
+	w.got = slices.Grow(w.got[:0], len(w.own))[:len(w.own)]
+	w.chosen.ranks(c.values, w.own, w.got)
+	for k, v := range w.got {
+		w.at[w.where[k]] = v
 	}
-	return out
 }
 
 // sortRuns sorts the runs by value, each value once.
 func (c *quantileCell) sortRuns() {
+	if len(c.runs) == 0 {
+		return
+	}
 	slices.SortFunc(c.runs, func(a, b valueRun) int { return cmp.Compare(a.value, b.value) })
 	kept := c.runs[:1]
 	for _, r := range c.runs[1:] {
@@ -202,6 +212,9 @@ func (c *quantileCell) sortRuns() {
 // locate finds what has rank r among values and sorted runs together: the value of a run, and a rank
 // of −1, or a rank among the values. A run comes before the values that equal it.
 func (c *quantileCell) locate(r int64) (float64, int) {
+	if len(c.runs) == 0 {
+		return 0, int(r)
+	}
 	before := make([]int64, len(c.runs)+1) // observations in the runs up to each
 	for k, run := range c.runs {
 		before[k+1] = before[k] + run.n
@@ -231,6 +244,11 @@ func countBelow(values []float64, v float64) int {
 		}
 	}
 	return n
+}
+
+func (s *quantiles) Reset(i int) {
+	c := &s.cells[i]
+	c.values, c.runs = c.values[:0], c.runs[:0]
 }
 
 func (s *quantiles) Bytes() int64 {

@@ -6,27 +6,28 @@ import (
 )
 
 const (
-	sortRows    = 24 // so few are sorted rather than divided
-	sampleRows  = 128
-	selectTries = 40 // divisions of one part, before it is sorted after all
+	sortRows    = 12  // so few are sorted rather than divided
+	sampleRows  = 128 // at most, to choose a pivot from
+	selectTries = 40  // divisions of one part, before it is sorted after all
 )
 
-// selectRanks sets out[k] to the value that a would have at ranks[k] if it were sorted, and reorders
-// a on the way. The ranks rise; a has no NaN.
+// A selection finds values by rank. It holds the memory for that.
 //
-// It is quickselect for several ranks at once. The pivot comes from a sorted sample, a little beside
-// the rank that is looked for, so that after one or two divisions nearly nothing is left (Floyd and
+// It is quickselect for several ranks at once. The pivot comes from a sample, a little beside the
+// rank that is looked for, so that after one or two divisions nearly nothing is left (Floyd and
 // Rivest 1975, "Expected time bounds for selection"); the division has no branch that depends on a
 // value. A part that stays large for too long is sorted, so the worst case is n·log n.
-func selectRanks(a []float64, ranks []int, out []float64) {
-	s := selection{out: out}
-	s.run(a, ranks, 0, 0)
-}
-
-// A selection is the work of one selectRanks.
 type selection struct {
 	out    []float64
 	sample [sampleRows]float64
+}
+
+// ranks sets out[k] to the value that a would have at ranks[k] if it were sorted, and reorders a on
+// the way. The ranks rise; a has no NaN.
+func (s *selection) ranks(a []float64, ranks []int, out []float64) {
+	s.out = out
+	s.run(a, ranks, 0, 0)
+	s.out = nil
 }
 
 // run answers ranks from a, which begins at rank base of the whole; the first of them is number k.
@@ -84,15 +85,18 @@ func (s *selection) take(a []float64, ranks []int, base, k int) {
 // pivot returns a value of a to divide it by, and whether many of a seem to equal it. For ranks all
 // close together it lies on their farther side, so that the smaller part has them.
 func (s *selection) pivot(a []float64, ranks []int, base int) (pivot float64, many bool) {
-	size := min(sampleRows, max(5, len(a)/32))
+	lo, hi := ranks[0]-base, ranks[len(ranks)-1]-base
+	rank := ranks[len(ranks)/2] - base
+	if len(a) < 256 {
+		return middle(a, rank), false
+	}
+	size := min(sampleRows, len(a)/16)
 	sample := s.sample[:size]
 	stride := len(a) / size
 	for i := range sample {
 		sample[i] = a[i*stride+(i*7)%stride]
 	}
-	slices.Sort(sample)
-	lo, hi := ranks[0]-base, ranks[len(ranks)-1]-base
-	part := float64(lo+hi) / 2 / float64(len(a))
+	part := float64(rank) / float64(len(a))
 	at := part * float64(size)
 	if hi-lo < len(a)/16 {
 		slack := 1.5*math.Sqrt(float64(size)*part*(1-part)) + 0.5
@@ -101,12 +105,8 @@ func (s *selection) pivot(a []float64, ranks []int, base int) (pivot float64, ma
 		} else {
 			at += slack
 		}
-	} else {
-		mid := ranks[len(ranks)/2] - base
-		at = float64(mid) / float64(len(a)) * float64(size)
 	}
-	i := min(max(int(at), 0), size-1)
-	pivot = sample[i]
+	pivot = nth(sample, min(max(int(at), 0), size-1))
 	same := 0
 	for _, v := range sample {
 		if v == pivot {
@@ -114,6 +114,37 @@ func (s *selection) pivot(a []float64, ranks []int, base int) (pivot float64, ma
 		}
 	}
 	return pivot, same > size/8+1
+}
+
+// middle is the median of three values of a, from around the place of rank, as if a were in order
+// already.
+func middle(a []float64, rank int) float64 {
+	n := len(a)
+	x, y, z := a[n/4], a[min(rank, n-1)], a[n-1-n/4]
+	return max(min(x, y), min(max(x, y), z))
+}
+
+// nth returns the value that a, which is short, would have at k if it were sorted, and reorders it.
+func nth(a []float64, k int) float64 {
+	for len(a) > sortRows {
+		pivot := middle(a, k)
+		cut := divide(a, pivot)
+		if k < cut {
+			a = a[:cut]
+			continue
+		}
+		a, k = a[cut:], k-cut
+		if cut > len(a)/8 {
+			continue
+		}
+		equal := divideEqual(a, pivot)
+		if k < equal {
+			return pivot
+		}
+		a, k = a[equal:], k-equal
+	}
+	insertionSort(a)
+	return a[k]
 }
 
 // below counts the ranks that are less than r.

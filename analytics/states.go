@@ -38,6 +38,9 @@ type States interface {
 	Merge(i int, o States, j int)
 	// Result appends the numbers of state i to dst, one for each output. More can be added after.
 	Result(dst []float64, i int) []float64
+	// Reset makes state i empty again. It may keep its memory for what is added next, so that one
+	// state can serve one series after the other.
+	Reset(i int)
 	// Bytes is the memory that the states hold, for the bound of a query.
 	Bytes() int64
 	// AppendState appends the binary form of state i to dst. It is the same on all machines.

@@ -91,12 +91,15 @@ func resets(values []float64) (sum compensated) {
 func trapezoids(times []int64, values []float64) compensated {
 	var sum, err float64
 	t, v := times[0], values[0]
-	for i, w := range values {
-		u := times[i]
-		area := (v + w) * 0.5 * elapsed(t, u)
-		next := sum + area
-		z := next - sum
-		err += (sum - (next - z)) + (area - z)
+	short := times[len(times)-1]-t >= 0 // every difference fits into an int64
+	values = values[:len(times)]
+	for i, u := range times {
+		w, gap := values[i], float64(u-t)
+		if !short {
+			gap = elapsed(t, u)
+		}
+		next, lost := twoSum(sum, (v+w)*0.5*gap)
+		err += lost
 		sum, t, v = next, u, w
 	}
 	return settled(sum, err)
@@ -106,13 +109,16 @@ func trapezoids(times []int64, values []float64) compensated {
 func rectangles(times []int64, values []float64) compensated {
 	var sum, err float64
 	t, v := times[0], values[0]
-	for i, w := range values {
-		u := times[i]
-		area := v * elapsed(t, u)
-		next := sum + area
-		z := next - sum
-		err += (sum - (next - z)) + (area - z)
-		sum, t, v = next, u, w
+	short := times[len(times)-1]-t >= 0
+	values = values[:len(times)]
+	for i, u := range times {
+		gap := float64(u - t)
+		if !short {
+			gap = elapsed(t, u)
+		}
+		next, lost := twoSum(sum, v*gap)
+		err += lost
+		sum, t, v = next, u, values[i]
 	}
 	return settled(sum, err)
 }
@@ -234,6 +240,8 @@ func (s *steps) Result(dst []float64, i int) []float64 {
 	}
 	return append(dst, sum.value()/1e9)
 }
+
+func (s *steps) Reset(i int) { s.cells[i] = stepCell{} }
 
 func (s *steps) Bytes() int64 { return int64(cap(s.cells)) * sizeOf[stepCell]() }
 

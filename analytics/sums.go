@@ -86,6 +86,8 @@ func (s *sums) Result(dst []float64, i int) []float64 {
 	return append(dst, c.sum.value())
 }
 
+func (s *sums) Reset(i int) { s.cells[i] = sumCell{} }
+
 func (s *sums) Bytes() int64 { return int64(cap(s.cells)) * sizeOf[sumCell]() }
 
 func (s *sums) AppendState(dst []byte, i int) []byte {
@@ -111,16 +113,15 @@ type compensated struct {
 	hi, lo float64
 }
 
-// add adds v by Knuth's two-sum, which needs no comparison (TAOCP 2, 4.2.2, theorem B).
+// add adds v by Knuth's two-sum, which, unlike Neumaier's, needs no comparison (TAOCP 2, 4.2.2,
+// theorem B).
 func (c *compensated) add(v float64) {
-	t := c.hi + v
+	t, e := twoSum(c.hi, v)
 	if t-t != 0 { // infinite or NaN: there is nothing left to compensate
 		c.hi, c.lo = t, 0
 		return
 	}
-	z := t - c.hi
-	c.lo += (c.hi - (t - z)) + (v - z)
-	c.hi = t
+	c.hi, c.lo = t, c.lo+e
 }
 
 // merge adds o.
@@ -154,20 +155,21 @@ func sumLanes(values []float64) compensated {
 		c, d = t, u
 		values = values[4:]
 	}
-	sum := compensated{hi: a, lo: (ea + eb) + (ec + ed)}
+	var e float64
 	for _, v := range values {
-		sum.twoSum(v)
+		d, e = twoSum(d, v)
+		ed += e
 	}
-	sum.twoSum(b)
-	sum.twoSum(c)
-	sum.twoSum(d)
-	return sum
+	ab, eab := twoSum(a, b)
+	cd, ecd := twoSum(c, d)
+	sum, e := twoSum(ab, cd)
+	return compensated{hi: sum, lo: ((ea + eb) + (ec + ed)) + ((eab + ecd) + e)}
 }
 
-// twoSum adds v without looking for what is not finite: that makes lo NaN.
-func (c *compensated) twoSum(v float64) {
-	t := c.hi + v
-	z := t - c.hi
-	c.lo += (c.hi - (t - z)) + (v - z)
-	c.hi = t
+// twoSum is a + b, rounded, and what rounding took from it. Beside what is not finite the latter
+// is NaN.
+func twoSum(a, b float64) (sum, lost float64) {
+	sum = a + b
+	z := sum - a
+	return sum, (a - (sum - z)) + (b - z)
 }
