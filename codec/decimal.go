@@ -39,35 +39,51 @@ func (e *encoder) floats(v []float64, ints []int64) member {
 	if len(v) == 0 {
 		return member{column: Column{Encoding: encBits}}
 	}
-	best := Column{}
-	if s, ok := e.scaleOf(v); ok {
-		others := s.split(ints, v)
-		if len(others) <= len(v)/16+1 && len(others) < len(v) {
-			head := byte(s.exponent)
-			if s.times {
-				head |= decimalTimes
-			}
-			data := []byte{head}
-			if len(others) > 0 {
-				data[0] |= decimalOthers
-				data = e.appendOthers(data, others, v)
-			}
-			best = Column{Encoding: encDecimal, Data: slices.Clip(e.stream(data, ints, 0))}
-			if len(others) == 0 {
-				return member{
-					column: best, ints: ints, ok: siblingRange(ints),
-					scale: head, prefix: []byte{head | decimalRef},
-				}
-			}
+	s, exact := scaleOf(v)
+	if exact && s.exponent <= simpleExponent {
+		if m, ok := e.decimals(v, ints, s); ok {
+			return m
+		}
+	}
+	best := e.near(v, modelOf(v), ints)
+	if exact && s.exponent > simpleExponent {
+		if m, ok := e.decimals(v, ints, s); ok && len(m.column.Data) <= len(best.Data) {
+			return m
 		}
 	}
 	for i, x := range v {
 		ints[i] = toOrdered(x)
 	}
-	if data := e.stream(nil, ints, 0); best.Data == nil || len(data) < len(best.Data) {
+	data := e.stream(nil, ints, 0)
+	if cost(len(data), len(v), 0) < cost(len(best.Data), len(v), 4) {
 		best = Column{Encoding: encBits, Data: slices.Clip(data)}
 	}
 	return member{column: best}
+}
+
+// simpleExponent is up to which count of decimals a column is taken to be of decimals; columns of
+// more may be of doubles that were computed.
+const simpleExponent = 6
+
+// decimals encodes v as decimals, if they are, but for few others.
+func (e *encoder) decimals(v []float64, ints []int64, s scale) (member, bool) {
+	others := s.split(ints, v)
+	if len(others) > len(v)/16 {
+		return member{}, false
+	}
+	head := byte(s.exponent)
+	if s.times {
+		head |= decimalTimes
+	}
+	data := []byte{head}
+	if len(others) > 0 {
+		data[0] |= decimalOthers
+		data = e.appendOthers(data, others, v)
+	}
+	m := member{ints: ints, scale: head, prefix: []byte{head | decimalRef}}
+	m.column = Column{Encoding: encDecimal, Data: slices.Clip(e.stream(data, ints, 0))}
+	m.ok = len(others) == 0 && siblingRange(ints)
+	return m, true
 }
 
 // siblingRange reports whether doubles hold all of ints.
@@ -86,7 +102,7 @@ func (s scale) exactly(v float64) (int64, bool) {
 }
 
 // scaleOf looks for the least power of ten that makes integers of nearly all of a sample of v.
-func (e *encoder) scaleOf(v []float64) (scale, bool) {
+func scaleOf(v []float64) (scale, bool) {
 	const sample = 64
 	step := max(1, len(v)/sample)
 	var s scale

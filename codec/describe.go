@@ -207,4 +207,20 @@ func (d *describer) form(n int, form byte, depth int) {
 }
 
 // near describes a column of doubles near a model.
-func (d *describer) near(int) { d.fail() }
+func (d *describer) near(n int) {
+	kind, param := d.byte(), d.uvarint()
+	switch kind {
+	case modelDecimal:
+		d.text("near i/10^%d: ", param)
+	case modelSingle:
+		d.text("near float32 of i/10^%d: ", param)
+	case modelPart:
+		d.text("near i/%d: ", param)
+	default:
+		d.fail()
+		return
+	}
+	d.stream(n, 0)
+	d.text(", corrections ")
+	d.stream(n, 0)
+}

@@ -91,6 +91,8 @@ func DecodeFloats(dst []float64, c Column, n int, ref []float64, times []int64) 
 		r.decimals(out[len(dst):], c.Ref, ref, times)
 	case c.Encoding == encBits && c.Ref == NoRef:
 		r.ordered(out[len(dst):])
+	case c.Encoding == encNear && c.Ref == NoRef:
+		r.near(out[len(dst):])
 	default:
 		r.fail()
 	}
