@@ -47,3 +47,16 @@ func (c *pageCache[T]) find(n int) *T {
 	}
 	return nil
 }
+
+// any returns a page for which found is true, if there is one.
+func (c *pageCache[T]) any(found func(*T) bool) *T {
+	c.mu.Lock()
+	pages := c.pages
+	c.mu.Unlock()
+	for _, p := range pages {
+		if p.page != nil && found(p.page) {
+			return p.page
+		}
+	}
+	return nil
+}

@@ -31,11 +31,12 @@ func (r *Reader) Check(ctx context.Context, report func(error)) error {
 		}
 	}
 	for n := range r.index.directory {
-		metas, err := r.metas(n)
+		p, err := r.metas(n)
 		if err != nil {
 			c.damaged = true // and reported
 			continue
 		}
+		metas := p.metas
 		c.page(n, metas)
 		if c.batch = append(c.batch, metas...); len(c.batch) >= checkBatch || n == len(r.index.directory)-1 {
 			if err := c.readBatch(ctx); err != nil {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -20,7 +21,7 @@ type Reader struct {
 	data  []byte
 	index *index
 
-	directory pageCache[[]Meta]
+	directory pageCache[metaPage]
 	series    pageCache[[]chunk.Series]
 	lookups   pageCache[lookups]
 }
@@ -111,20 +112,49 @@ func page[T any](r *Reader, frame int, parse func([]byte) (T, error)) (*T, error
 	return &v, nil
 }
 
-// metas returns a directory page.
-func (r *Reader) metas(n int) ([]Meta, error) {
-	p, err := r.directory.get(n, func(n int) (*[]Meta, error) {
-		d := r.index.directory[n]
-		p, err := page(r, d.frame, parseDirectory)
-		if err == nil && int64(len(*p)) != d.rows {
-			err = r.where(r.index.frames[d.frame], corrupt("%d chunks, not %d", len(*p), d.rows))
-		}
-		return p, err
-	})
-	if err != nil {
-		return nil, err
+// A metaPage is a directory page, and where in it series are.
+type metaPage struct {
+	metas  []Meta
+	starts []pageStart // by ordinal
+}
+
+// A pageStart is where in a page the chunks of a series begin.
+type pageStart struct {
+	series     uint32
+	first, end int
+}
+
+// of returns the chunks of a series, and whether there are none of it in other pages.
+func (p *metaPage) of(series uint32) (metas []Meta, all bool) {
+	i, ok := slices.BinarySearchFunc(p.starts, series, func(s pageStart, o uint32) int { return cmp.Compare(s.series, o) })
+	if !ok {
+		return nil, false
 	}
-	return *p, nil
+	s := p.starts[i]
+	return p.metas[s.first:s.end], s.first > 0 && s.end < len(p.metas)
+}
+
+// metas returns a directory page.
+func (r *Reader) metas(n int) (*metaPage, error) {
+	return r.directory.get(n, func(n int) (*metaPage, error) {
+		d := r.index.directory[n]
+		metas, err := page(r, d.frame, parseDirectory)
+		if err != nil {
+			return nil, err
+		}
+		if int64(len(*metas)) != d.rows {
+			return nil, r.where(r.index.frames[d.frame], corrupt("%d chunks, not %d", len(*metas), d.rows))
+		}
+		p := &metaPage{metas: *metas}
+		for i := range p.metas {
+			if i == 0 || p.metas[i].Series != p.metas[i-1].Series {
+				p.starts = append(p.starts, pageStart{series: p.metas[i].Series, first: i})
+			}
+			p.starts[len(p.starts)-1].end = i + 1
+		}
+		slices.SortFunc(p.starts, func(a, b pageStart) int { return cmp.Compare(a.series, b.series) })
+		return p, nil
+	})
 }
 
 // place returns where a series is in source order, and whether it is in the file.
@@ -199,10 +229,14 @@ func (r *Reader) SortBySource(ordinals []uint32) ([]uint32, error) {
 }
 
 // AppendChunks appends what the directory has of the chunks of a series that overlap span, in time
-// order, to dst.
+// order, to dst. It is fastest where the series before, in source order, was asked for before.
 func (r *Reader) AppendChunks(dst []Meta, series uint32, span chunk.Span) ([]Meta, error) {
 	if !r.index.span.Overlaps(span) {
 		return dst, nil
+	}
+	if found := r.directory.any(func(p *metaPage) bool { _, all := p.of(series); return all }); found != nil {
+		metas, _ := found.of(series)
+		return appendOverlapping(dst, metas, span), nil
 	}
 	place, ok, err := r.place(series)
 	if !ok || err != nil {
@@ -215,17 +249,24 @@ func (r *Reader) AppendChunks(dst []Meta, series uint32, span chunk.Span) ([]Met
 		if !pages[n].span.Overlaps(span) {
 			continue
 		}
-		metas, err := r.metas(n)
+		p, err := r.metas(n)
 		if err != nil {
 			return dst, err
 		}
-		for i := range metas {
-			if metas[i].Series == series && metas[i].Span.Overlaps(span) {
-				dst = append(dst, metas[i])
-			}
-		}
+		metas, _ := p.of(series)
+		dst = appendOverlapping(dst, metas, span)
 	}
 	return dst, nil
+}
+
+// appendOverlapping appends those metas that overlap span.
+func appendOverlapping(dst, metas []Meta, span chunk.Span) []Meta {
+	for i := range metas {
+		if metas[i].Span.Overlaps(span) {
+			dst = append(dst, metas[i])
+		}
+	}
+	return dst
 }
 
 // An Entry is one series of a segment.
@@ -251,11 +292,12 @@ func (r *Reader) Entries() iter.Seq2[Entry, error] {
 			return yield(e, err) && err == nil
 		}
 		for n := range r.index.directory {
-			metas, err := r.metas(n)
+			p, err := r.metas(n)
 			if err != nil {
 				yield(Entry{}, err)
 				return
 			}
+			metas := p.metas
 			for len(metas) > 0 {
 				k := 1
 				for k < len(metas) && metas[k].Series == metas[0].Series {
