@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -320,4 +321,28 @@ func (b bound) text() string {
 		return b.value
 	}
 	return quote(b.value)
+}
+
+// plain returns the parsed expression where an automaton over bytes matches the same values: it
+// has no assertions and no lazy repetitions; else nil.
+func (p *pattern) plain() *syntax.Regexp {
+	tree, err := syntax.Parse(p.source, syntax.Perl|syntax.DotNL)
+	if err != nil || !isPlainTree(tree) {
+		return nil
+	}
+	return tree
+}
+
+func isPlainTree(t *syntax.Regexp) bool {
+	switch t.Op {
+	case syntax.OpLiteral, syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL, syntax.OpEmptyMatch,
+		syntax.OpCapture, syntax.OpConcat, syntax.OpAlternate, syntax.OpStar, syntax.OpPlus, syntax.OpQuest,
+		syntax.OpRepeat:
+	default:
+		return false
+	}
+	if t.Flags&syntax.NonGreedy != 0 && t.Op >= syntax.OpStar && t.Op <= syntax.OpRepeat {
+		return false
+	}
+	return !slices.ContainsFunc(t.Sub, func(s *syntax.Regexp) bool { return !isPlainTree(s) })
 }

@@ -1,0 +1,512 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	bleve "github.com/blevesearch/scorch_segment_api/v2"
+	zap "github.com/blevesearch/zapx/v17"
+
+	"github.com/chronodex/chronodex/chunk"
+)
+
+// ErrClosed is wrapped by the errors of an index that was closed.
+var ErrClosed = errors.New("index is closed")
+
+// ErrReadOnly is wrapped by the errors of what would change an index that was opened read-only.
+var ErrReadOnly = errors.New("index is read-only")
+
+// Options configure an [Index]. The zero value is usable.
+type Options struct {
+	// ReadOnly forbids all that writes. Any number of processes may read an index, beside the one
+	// that writes; each sees it as it was when it opened it.
+	ReadOnly bool
+	// Identity returns the dimensions of a series that was added. Where it is not nil, few series
+	// that could match a phrase are looked up with it, which is faster than to look at all values.
+	// It is called during a search, by any goroutine.
+	Identity func(ordinal uint32) (chunk.Dimensions, bool)
+	// CacheBytes bounds the memory for the results of wildcards, expressions and the like in
+	// files, which never change. 0 means 8 MiB; negative, none.
+	CacheBytes int64
+}
+
+// An Index finds the series of one shard. What was added is durable, and found, when Add returns.
+// Its methods are safe for concurrent use; searching does not wait for writing.
+type Index struct {
+	dir     string
+	options Options
+	temp    bool // dir is removed at the end
+	cache   *cache
+	fuzzies fuzzies
+
+	write  sync.Mutex // one writer at a time; guards what follows
+	next   uint64     // one more than the highest ordinal ever added
+	number uint64     // of the next file
+
+	mu      sync.RWMutex
+	current *view // nil when closed
+	ceiling atomic.Uint64
+}
+
+// Open opens the index in the folder dir, which it makes where it is missing, unless read-only. An
+// empty dir means a temporary folder, which Close removes. An index whose files are not what was
+// written is an error that wraps [ErrDamaged]; a read-only one that is not there, one that wraps
+// [fs.ErrNotExist]. Opening reads all files once, for their checksums.
+//
+// An index does not lock its folder: at most one process at a time may open it for writing.
+func Open(dir string, options Options) (*Index, error) {
+	ix := &Index{dir: dir, options: options, cache: newCache(options.CacheBytes)}
+	if err := ix.open(); err != nil {
+		return nil, fmt.Errorf("index %s: %w", dir, err)
+	}
+	return ix, nil
+}
+
+func (ix *Index) open() (err error) {
+	if ix.dir == "" {
+		if ix.dir, err = os.MkdirTemp("", "index-"); err != nil {
+			return err
+		}
+		ix.temp = true
+	} else if !ix.options.ReadOnly {
+		if err := os.MkdirAll(ix.dir, 0o777); err != nil {
+			return err
+		}
+	}
+	var segments []segment
+	m := &manifest{}
+	for attempt := 0; ; attempt++ {
+		before := m
+		m, err = readManifest(ix.dir)
+		if errors.Is(err, fs.ErrNotExist) && !ix.options.ReadOnly {
+			m, err = &manifest{}, nil
+		}
+		if err != nil {
+			return err
+		}
+		segments, err = ix.openSegments(m)
+		// A writer may have replaced files between the manifest and them: look again.
+		if err == nil || !ix.options.ReadOnly || !errors.Is(err, fs.ErrNotExist) || attempt > 0 && before.NextFile == m.NextFile {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	ix.next, ix.number = m.Next, m.NextFile
+	ix.ceiling.Store(m.Next)
+	if !ix.options.ReadOnly {
+		ix.removeStrays(segments)
+	}
+	ix.current = newView(segments)
+	for _, s := range segments {
+		s.release() // now the view holds them
+	}
+	return nil
+}
+
+// openSegments verifies and opens the files of m; on error, none stays open.
+func (ix *Index) openSegments(m *manifest) (segments []segment, err error) {
+	defer func() {
+		if err != nil {
+			for _, s := range segments {
+				s.release()
+			}
+			segments = nil
+		}
+	}()
+	for i := range m.Segments {
+		entry := m.Segments[i]
+		if err := entry.verify(ix.dir); err != nil {
+			return segments, err
+		}
+		f, err := openFile(ix.dir, entry, uint64(i))
+		if err != nil {
+			return segments, err
+		}
+		s := segment{file: f}
+		if len(entry.Deleted) > 0 {
+			s.deleted = roaring.New()
+			if err := s.deleted.UnmarshalBinary(entry.Deleted); err != nil {
+				f.release()
+				return segments, fmt.Errorf("manifest: deleted of %s: %w: %w", entry.File, err, ErrDamaged)
+			}
+		}
+		segments = append(segments, s)
+	}
+	return segments, nil
+}
+
+// removeStrays removes files that the manifest does not name: left by a crash.
+func (ix *Index) removeStrays(segments []segment) {
+	names, _ := os.ReadDir(ix.dir)
+	for _, n := range names {
+		named := slices.ContainsFunc(segments, func(s segment) bool { return s.entry.File == n.Name() })
+		if !named && (strings.HasSuffix(n.Name(), segmentSuffix) || strings.HasSuffix(n.Name(), ".tmp")) {
+			_ = os.Remove(filepath.Join(ix.dir, n.Name()))
+		}
+	}
+}
+
+// Close ends the index; searches that run end well.
+func (ix *Index) Close() error {
+	ix.write.Lock()
+	defer ix.write.Unlock()
+	ix.mu.Lock()
+	v := ix.current
+	ix.current = nil
+	ix.mu.Unlock()
+	if v == nil {
+		return fmt.Errorf("index %s: %w", ix.dir, ErrClosed)
+	}
+	v.release()
+	if ix.temp {
+		return os.RemoveAll(ix.dir)
+	}
+	return nil
+}
+
+// acquire returns the view of now, which the caller releases.
+func (ix *Index) acquire() (*view, error) {
+	ix.mu.RLock()
+	defer ix.mu.RUnlock()
+	if ix.current == nil {
+		return nil, fmt.Errorf("index %s: %w", ix.dir, ErrClosed)
+	}
+	ix.current.refs.Add(1)
+	return ix.current, nil
+}
+
+// Next is one more than the highest ordinal that was ever added, 0 where none was: all that was
+// added before, and not removed, is in the index.
+func (ix *Index) Next() uint64 { return ix.ceiling.Load() }
+
+// Count is the number of series in the index.
+func (ix *Index) Count() int {
+	v, err := ix.acquire()
+	if err != nil {
+		return 0
+	}
+	defer v.release()
+	n := 0
+	for _, s := range v.segments {
+		n += s.live()
+	}
+	return n
+}
+
+// Ordinals returns those of all series in the index.
+func (ix *Index) Ordinals() (*roaring.Bitmap, error) { return ix.Search(context.Background(), All()) }
+
+// Verify reads all files again, and reports what is not as it was written with an error that wraps
+// [ErrDamaged].
+func (ix *Index) Verify(ctx context.Context) error {
+	v, err := ix.acquire()
+	if err != nil {
+		return err
+	}
+	defer v.release()
+	var found []error
+	if !ix.options.ReadOnly { // else a writer may have replaced it
+		if _, err := readManifest(ix.dir); err != nil && (len(v.segments) > 0 || !errors.Is(err, fs.ErrNotExist)) {
+			found = append(found, err)
+		}
+	}
+	for _, s := range v.segments {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.entry.verify(ix.dir); err != nil {
+			if _, gone := os.Stat(filepath.Join(ix.dir, s.entry.File)); ix.options.ReadOnly && gone != nil {
+				continue
+			}
+			found = append(found, err)
+		}
+	}
+	if err := errors.Join(found...); err != nil {
+		return fmt.Errorf("index %s: %w", ix.dir, err)
+	}
+	return nil
+}
+
+// begin locks the index for a change, and returns the view to change. The caller unlocks
+// ix.write where there is no error, and need not release the view.
+func (ix *Index) begin() (*view, error) {
+	if ix.options.ReadOnly {
+		return nil, fmt.Errorf("index %s: %w", ix.dir, ErrReadOnly)
+	}
+	ix.write.Lock()
+	if ix.current == nil {
+		ix.write.Unlock()
+		return nil, fmt.Errorf("index %s: %w", ix.dir, ErrClosed)
+	}
+	return ix.current, nil
+}
+
+// Add adds series. A few thousand at a time are fast and small; one at a time is slow. A series
+// whose ordinal is there already is left as it is. When Add returns without an error, the series
+// are durable and found.
+func (ix *Index) Add(docs []Doc) (err error) {
+	v, err := ix.begin()
+	if err != nil {
+		return err
+	}
+	defer ix.write.Unlock()
+	defer ix.where(&err)
+	defer guard(&err)
+	docs = missing(v, sortDocs(docs))
+	if len(docs) == 0 {
+		return nil
+	}
+	if n := countNames(docs); n > maxNames {
+		return fmt.Errorf("%d distinct dimensions in a batch, at most %d", n, maxNames)
+	}
+	seg, _, err := (&zap.ZapPlugin{}).New(newBuilder().documents(docs))
+	if err != nil {
+		return err
+	}
+	name := ix.newName()
+	if err := seg.(bleve.UnpersistedSegment).Persist(filepath.Join(ix.dir, name)); err != nil {
+		return err
+	}
+	n := uint32(len(docs))
+	first := docs[0].Ordinal
+	f, err := ix.adopt(manifestSegment{
+		File: name, Documents: n, First: first, Gaps: docs[n-1].Ordinal-first != n-1,
+	})
+	if err != nil {
+		return err
+	}
+	next := max(ix.next, uint64(docs[n-1].Ordinal)+1)
+	if err := ix.install(append(slices.Clone(v.segments), segment{file: f}), next); err != nil {
+		return err
+	}
+	return ix.mergeSome(context.Background())
+}
+
+func (ix *Index) where(err *error) {
+	if *err != nil {
+		*err = fmt.Errorf("index %s: %w", ix.dir, *err)
+	}
+}
+
+// missing returns the docs that are not in v. Docs are sorted, and reused.
+func missing(v *view, docs []Doc) []Doc {
+	for _, s := range v.segments {
+		lo, hi := s.entry.First, uint64(s.entry.First)+uint64(s.entry.Documents)
+		var have *roaring.Bitmap
+		if s.ordinals != nil {
+			have = s.toOrdinals(s.all())
+		}
+		docs = slices.DeleteFunc(docs, func(d Doc) bool {
+			if have != nil {
+				return have.Contains(d.Ordinal)
+			}
+			return d.Ordinal >= lo && uint64(d.Ordinal) < hi && (s.deleted == nil || !s.deleted.Contains(d.Ordinal-lo))
+		})
+	}
+	return docs
+}
+
+func (ix *Index) newName() string {
+	ix.number++
+	return fmt.Sprintf("%08d%s", ix.number, segmentSuffix)
+}
+
+// adopt completes entry with the checksum of its file, and opens it.
+func (ix *Index) adopt(entry manifestSegment) (f *file, err error) {
+	entry.Bytes, entry.CRC32C, err = checksum(filepath.Join(ix.dir, entry.File))
+	if err != nil {
+		return nil, err
+	}
+	return openFile(ix.dir, entry, ix.number)
+}
+
+// install makes segments the state of the index, on disk and then for searches. New files in it
+// bring a reference, which goes to the view; files that are no longer in it are removed.
+func (ix *Index) install(segments []segment, next uint64) error {
+	m := &manifest{Version: manifestVersion, Next: next, NextFile: ix.number}
+	for _, s := range segments {
+		entry := s.entry
+		if s.deleted != nil {
+			var err error
+			if entry.Deleted, err = s.deleted.ToBytes(); err != nil {
+				return err
+			}
+		}
+		m.Segments = append(m.Segments, entry)
+	}
+	old := ix.current
+	isIn := func(list []segment, f *file) bool {
+		return slices.ContainsFunc(list, func(s segment) bool { return s.file == f })
+	}
+	err := m.write(ix.dir)
+	if err == nil {
+		ix.next = next
+		ix.ceiling.Store(next)
+		v := newView(segments)
+		ix.mu.Lock()
+		ix.current = v
+		ix.mu.Unlock()
+	}
+	for _, s := range segments {
+		if !isIn(old.segments, s.file) {
+			s.garbage.Store(err != nil)
+			s.release()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for _, s := range old.segments {
+		s.garbage.Store(!isIn(segments, s.file))
+	}
+	old.release()
+	return nil
+}
+
+// Remove removes series; those that are not there are no error. It is durable when it returns.
+func (ix *Index) Remove(ordinals *roaring.Bitmap) (err error) {
+	v, err := ix.begin()
+	if err != nil {
+		return err
+	}
+	defer ix.write.Unlock()
+	defer ix.where(&err)
+	changed := false
+	var segments []segment
+	for _, s := range v.segments {
+		docs := s.toDocs(ordinals)
+		if s.deleted != nil {
+			docs.AndNot(s.deleted)
+		}
+		if !docs.IsEmpty() {
+			changed = true
+			if s.deleted != nil {
+				docs.Or(s.deleted)
+			}
+			docs.RunOptimize()
+			s.deleted = docs
+		}
+		if s.live() > 0 {
+			segments = append(segments, s)
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return ix.install(segments, ix.next)
+}
+
+// Compact makes one file of all, without what was removed. It takes a while; series can be found
+// meanwhile, and are added and removed after it.
+func (ix *Index) Compact(ctx context.Context) (err error) {
+	v, err := ix.begin()
+	if err != nil {
+		return err
+	}
+	defer ix.write.Unlock()
+	defer ix.where(&err)
+	if len(v.segments) < 2 && !slices.ContainsFunc(v.segments, func(s segment) bool { return s.deleted != nil }) {
+		return nil
+	}
+	return ix.merge(ctx, 0)
+}
+
+// mergeFan is how many segments of one tier are merged into one of the next.
+const mergeFan = 8
+
+// mergeSome merges the last segments while there are mergeFan of about one size.
+func (ix *Index) mergeSome(ctx context.Context) error {
+	for t := 0; ; t++ {
+		segments := ix.current.segments
+		from, top := len(segments), 0
+		for from > 0 && tier(segments[from-1]) <= t {
+			from--
+		}
+		for _, s := range segments {
+			top = max(top, tier(s))
+		}
+		if len(segments)-from >= mergeFan {
+			if err := ix.merge(ctx, from); err != nil {
+				return err
+			}
+			t = -1
+		} else if t >= top {
+			return nil
+		}
+	}
+}
+
+// tier is 0 for up to 1024 documents, and one more for each eightfold.
+func tier(s segment) int {
+	t := 0
+	for n := s.live() / 1024; n > 0; n /= mergeFan {
+		t++
+	}
+	return t
+}
+
+// merge makes one segment of those from the given one on.
+func (ix *Index) merge(ctx context.Context, from int) (err error) {
+	defer guard(&err)
+	old := ix.current.segments
+	var parts []bleve.Segment
+	var drops []*roaring.Bitmap
+	for _, s := range old[from:] {
+		parts, drops = append(parts, s.zap), append(drops, s.deleted)
+	}
+	name := ix.newName()
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { close(closed) })
+	numbers, _, err := (&zap.ZapPlugin{}).Merge(parts, drops, filepath.Join(ix.dir, name), closed, nil)
+	if !stop() {
+		return ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("merge: %w", err)
+	}
+	ordinals := merged(old[from:], numbers)
+	n := len(ordinals)
+	if n == 0 {
+		return ix.install(slices.Clone(old[:from]), ix.next)
+	}
+	gaps := !slices.IsSorted(ordinals) || int(ordinals[n-1]-ordinals[0]) != n-1
+	f, err := ix.adopt(manifestSegment{File: name, Documents: uint32(n), First: ordinals[0], Gaps: gaps})
+	if err != nil {
+		return err
+	}
+	return ix.install(append(slices.Clone(old[:from]), segment{file: f}), ix.next)
+}
+
+// merged returns the ordinals of the documents that were numbered anew; numbers gives the new
+// number of each document of each segment that is not deleted.
+func merged(segments []segment, numbers [][]uint64) []uint32 {
+	n := 0
+	for _, s := range segments {
+		n += s.live()
+	}
+	ordinals := make([]uint32, n)
+	for i, s := range segments {
+		for doc, number := range numbers[i] {
+			if s.deleted != nil && s.deleted.Contains(uint32(doc)) {
+				continue
+			}
+			if s.ordinals == nil {
+				ordinals[number] = s.entry.First + uint32(doc)
+			} else {
+				ordinals[number] = s.ordinals[doc]
+			}
+		}
+	}
+	return ordinals
+}

@@ -1,0 +1,227 @@
+package index
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	"github.com/blevesearch/vellum"
+	zap "github.com/blevesearch/zapx/v17"
+)
+
+// A file is one segment of Bleve's: an immutable file, mapped into memory, with the dictionaries
+// and postings of some documents, numbered from 0. It is shared by all views that hold it.
+type file struct {
+	number   uint64 // unique in the index, for the cache
+	dir      string
+	entry    manifestSegment // without what was deleted
+	zap      *zap.Segment
+	data     []byte
+	ordinals []uint32 // of the documents, where they do not count up from entry.First
+	rising   bool     // the ordinals rise
+	fields   []string // names of dimensions, sorted
+
+	mu    sync.Mutex
+	dicts map[string]*vellum.FST // of the fields that were used
+
+	refs    atomic.Int32
+	garbage atomic.Bool // to be removed when nobody holds it
+}
+
+// openFile opens a file that was verified. Panics of Bleve's become errors.
+func openFile(dir string, entry manifestSegment, number uint64) (f *file, err error) {
+	defer guard(&err)
+	seg, err := (&zap.ZapPlugin{}).Open(filepath.Join(dir, entry.File))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", entry.File, err, ErrDamaged)
+	}
+	z, ok := seg.(*zap.Segment)
+	if !ok || z.Count() != uint64(entry.Documents) {
+		seg.Close()
+		return nil, fmt.Errorf("%s: %d documents, not %d: %w", entry.File, seg.Count(), entry.Documents, ErrDamaged)
+	}
+	entry.Deleted = nil
+	f = &file{
+		number: number, dir: dir, entry: entry, zap: z, data: z.Data(),
+		rising: true, dicts: map[string]*vellum.FST{},
+	}
+	f.refs.Store(1)
+	for _, name := range z.Fields() {
+		if name, ok := strings.CutPrefix(name, valuePrefix); ok {
+			f.fields = append(f.fields, name)
+		}
+	}
+	slices.Sort(f.fields)
+	if entry.Gaps {
+		if err := f.loadOrdinals(); err != nil {
+			z.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// loadOrdinals reads the ordinals from the ids.
+func (f *file) loadOrdinals() error {
+	f.ordinals = make([]uint32, f.entry.Documents)
+	for i := range f.ordinals {
+		id, err := f.zap.DocID(uint64(i))
+		if err != nil || len(id) != 4 {
+			return fmt.Errorf("%s: id of document %d: %w", f.entry.File, i, ErrDamaged)
+		}
+		f.ordinals[i] = binary.BigEndian.Uint32(id)
+		f.rising = f.rising && (i == 0 || f.ordinals[i-1] < f.ordinals[i])
+	}
+	return nil
+}
+
+// release gives up one reference.
+func (f *file) release() {
+	if f.refs.Add(-1) > 0 {
+		return
+	}
+	_ = f.zap.Close()
+	if f.garbage.Load() {
+		_ = os.Remove(filepath.Join(f.dir, f.entry.File)) // what is left is removed by the next Open
+	}
+}
+
+// dict returns the dictionary of a field of Bleve's, or nil where no document has it.
+func (f *file) dict(field string) (*vellum.FST, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d, ok := f.dicts[field]; ok {
+		return d, nil
+	}
+	if name, ok := strings.CutPrefix(field, valuePrefix); ok {
+		if _, ok := slices.BinarySearch(f.fields, name); !ok {
+			return nil, nil
+		}
+	}
+	at, err := f.zap.DictAddr(field)
+	if err != nil {
+		return nil, nil //nolint:nilerr // the one error is that there is no such field
+	}
+	size, n := binary.Uvarint(f.data[at:])
+	if n <= 0 || size > uint64(len(f.data))-at-uint64(n) {
+		return nil, fmt.Errorf("%s: dictionary of %q: %w", f.entry.File, field, ErrDamaged)
+	}
+	d, err := vellum.Load(f.data[at+uint64(n):][:size])
+	if err != nil {
+		return nil, fmt.Errorf("%s: dictionary of %q: %w: %w", f.entry.File, field, err, ErrDamaged)
+	}
+	f.dicts[field] = d
+	return d, nil
+}
+
+// toOrdinals returns the ordinals of docs, in a bitmap of its own.
+func (f *file) toOrdinals(docs *roaring.Bitmap) *roaring.Bitmap {
+	if f.ordinals == nil {
+		return roaring.AddOffset64(docs, int64(f.entry.First))
+	}
+	out := roaring.New()
+	list := make([]uint32, 0, docs.GetCardinality())
+	for it := docs.Iterator(); it.HasNext(); {
+		list = append(list, f.ordinals[it.Next()])
+	}
+	if !f.rising {
+		slices.Sort(list)
+	}
+	out.AddMany(list)
+	return out
+}
+
+// toDocs returns the documents of the ordinals, in a bitmap of its own.
+func (f *file) toDocs(ordinals *roaring.Bitmap) *roaring.Bitmap {
+	n := f.entry.Documents
+	if f.ordinals == nil {
+		docs := roaring.AddOffset64(ordinals, -int64(f.entry.First))
+		docs.RemoveRange(uint64(n), 1<<32)
+		return docs
+	}
+	var list []uint32
+	for doc, ordinal := range f.ordinals {
+		if ordinals.Contains(ordinal) {
+			list = append(list, uint32(doc))
+		}
+	}
+	docs := roaring.New()
+	docs.AddMany(list)
+	return docs
+}
+
+// A segment is a file and what was deleted from it: what a view has of it.
+type segment struct {
+	*file
+	deleted *roaring.Bitmap // documents; nil for none; never modified
+}
+
+// live returns how many documents are not deleted.
+func (s segment) live() int {
+	n := int(s.entry.Documents)
+	if s.deleted != nil {
+		n -= int(s.deleted.GetCardinality())
+	}
+	return n
+}
+
+// all returns the documents that are not deleted, in a bitmap of its own.
+func (s segment) all() *roaring.Bitmap {
+	docs := roaring.New()
+	docs.AddRange(0, uint64(s.entry.Documents))
+	if s.deleted != nil {
+		docs.AndNot(s.deleted)
+	}
+	return docs
+}
+
+// A view is the state of the index at one time. It never changes.
+type view struct {
+	segments []segment
+	refs     atomic.Int32
+}
+
+func newView(segments []segment) *view {
+	v := &view{segments: segments}
+	v.refs.Store(1)
+	for _, s := range segments {
+		s.refs.Add(1)
+	}
+	return v
+}
+
+func (v *view) release() {
+	if v.refs.Add(-1) == 0 {
+		for _, s := range v.segments {
+			s.release()
+		}
+	}
+}
+
+// guard turns a panic of Bleve's, which it has on bytes that it did not expect, into an error. To
+// be deferred.
+func guard(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("panic: %v: %w", r, ErrDamaged)
+	}
+}
+
+// often reports the end of ctx, looking only every 1024th time.
+type often struct {
+	ctx context.Context
+	n   int
+}
+
+func (o *often) err() error {
+	if o.n++; o.n&1023 != 0 {
+		return nil
+	}
+	return o.ctx.Err()
+}
