@@ -14,7 +14,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bleve "github.com/blevesearch/scorch_segment_api/v2"
-	zap "github.com/blevesearch/zapx/v17"
+	zap "github.com/blevesearch/zapx/v16"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -416,7 +416,8 @@ func (ix *Index) Compact(ctx context.Context) (err error) {
 	}
 	defer ix.write.Unlock()
 	defer ix.where(&err)
-	if len(v.segments) < 2 && !slices.ContainsFunc(v.segments, func(s segment) bool { return s.deleted != nil }) {
+	loose := func(s segment) bool { return s.deleted != nil || !s.entry.Packed }
+	if len(v.segments) < 2 && !slices.ContainsFunc(v.segments, loose) {
 		return nil
 	}
 	return ix.merge(ctx, 0)
@@ -457,56 +458,22 @@ func tier(s segment) int {
 }
 
 // merge makes one segment of those from the given one on.
-func (ix *Index) merge(ctx context.Context, from int) (err error) {
-	defer guard(&err)
+func (ix *Index) merge(ctx context.Context, from int) error {
 	old := ix.current.segments
-	var parts []bleve.Segment
-	var drops []*roaring.Bitmap
-	for _, s := range old[from:] {
-		parts, drops = append(parts, s.zap), append(drops, s.deleted)
-	}
 	name := ix.newName()
-	closed := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { close(closed) })
-	numbers, _, err := (&zap.ZapPlugin{}).Merge(parts, drops, filepath.Join(ix.dir, name), closed, nil)
-	if !stop() {
-		return ctx.Err()
-	}
+	ordinals, err := pack(ctx, filepath.Join(ix.dir, name), old[from:])
 	if err != nil {
 		return fmt.Errorf("merge: %w", err)
 	}
-	ordinals := merged(old[from:], numbers)
 	n := len(ordinals)
 	if n == 0 {
-		return ix.install(slices.Clone(old[:from]), ix.next)
+		return errors.Join(ix.install(slices.Clone(old[:from]), ix.next), os.Remove(filepath.Join(ix.dir, name)))
 	}
-	gaps := !slices.IsSorted(ordinals) || int(ordinals[n-1]-ordinals[0]) != n-1
-	f, err := ix.adopt(manifestSegment{File: name, Documents: uint32(n), First: ordinals[0], Gaps: gaps})
+	f, err := ix.adopt(manifestSegment{
+		File: name, Documents: uint32(n), First: ordinals[0], Gaps: int(ordinals[n-1]-ordinals[0]) != n-1, Packed: true,
+	})
 	if err != nil {
 		return err
 	}
 	return ix.install(append(slices.Clone(old[:from]), segment{file: f}), ix.next)
-}
-
-// merged returns the ordinals of the documents that were numbered anew; numbers gives the new
-// number of each document of each segment that is not deleted.
-func merged(segments []segment, numbers [][]uint64) []uint32 {
-	n := 0
-	for _, s := range segments {
-		n += s.live()
-	}
-	ordinals := make([]uint32, n)
-	for i, s := range segments {
-		for doc, number := range numbers[i] {
-			if s.deleted != nil && s.deleted.Contains(uint32(doc)) {
-				continue
-			}
-			if s.ordinals == nil {
-				ordinals[number] = s.entry.First + uint32(doc)
-			} else {
-				ordinals[number] = s.ordinals[doc]
-			}
-		}
-	}
-	return ordinals
 }

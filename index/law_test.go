@@ -3,7 +3,6 @@ package index
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -210,5 +209,3 @@ func checkFacets(t *rapid.T, ix *Index, all map[uint32]chunk.Dimensions) {
 		t.Fatalf("%d series, want %d", ix.Count(), len(all))
 	}
 }
-
-var _ = rand.IntN

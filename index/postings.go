@@ -6,12 +6,11 @@ import (
 	"math/bits"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	zap "github.com/blevesearch/zapx/v17"
+	zap "github.com/blevesearch/zapx/v16"
 )
 
 // Postings are the documents of one term in one segment: either one document, or the bytes of a
-// roaring bitmap in its portable form, of which those without runs, the only ones that Bleve
-// writes, are read in place. They alias the segment's file.
+// roaring bitmap in its portable form, which is read in place. They alias the segment's file.
 type postings struct {
 	one  uint32
 	data []byte // nil for one
@@ -20,8 +19,10 @@ type postings struct {
 // Numbers of the portable form of roaring bitmaps (RoaringFormatSpec).
 const (
 	cookieNoRuns = 12346
+	cookieRuns   = 12347
 	arrayMax     = 4096 // values of the largest array container
 	wordsPerKey  = 1024 // 64-bit words of a bitmap container
+	fewKeys      = 4    // with runs and fewer containers, there are no offsets
 )
 
 // newPostings finds the postings that a dictionary of the segment with the bytes data points to.
@@ -64,33 +65,94 @@ func (p postings) bitmap() (*roaring.Bitmap, error) {
 type container struct {
 	base  uint32
 	count int
-	body  []byte // 2 bytes a value up to arrayMax values, else 8,192 bytes of bits
+	runs  bool
+	body  []byte // pairs of 2-byte start and length - 1 of runs; else 2 bytes a value up to arrayMax values; else bits
 }
 
-// each calls f with each container; ok is false for a form that is not read in place.
-func (p postings) each(f func(c container)) (ok bool) {
-	if binary.LittleEndian.Uint32(p.data) != cookieNoRuns {
-		return false
+// each calls f with each container. The header was written by us or Bleve and is under a checksum;
+// still, what does not fit panics, which the caller's caller turns into an error.
+func (p postings) each(f func(c container)) {
+	cookie, head := binary.LittleEndian.Uint32(p.data), p.data[4:]
+	var runs []byte
+	var n int
+	if cookie&0xffff == cookieRuns {
+		n = int(cookie>>16) + 1
+		runs, head = head[:(n+7)/8], head[(n+7)/8:]
+	} else {
+		n = int(binary.LittleEndian.Uint32(head))
+		head = head[4:]
 	}
-	n := int(binary.LittleEndian.Uint32(p.data[4:]))
-	head := p.data[8:]
-	if n < 0 || n > 1<<16 || len(head) < 8*n {
-		return false
+	body := head[4*n:]
+	if runs == nil || n >= fewKeys {
+		body = body[4*n:]
 	}
-	body := head[8*n:]
 	for i := range n {
 		c := container{
 			base:  uint32(binary.LittleEndian.Uint16(head[4*i:])) << 16,
 			count: int(binary.LittleEndian.Uint16(head[4*i+2:])) + 1,
+			runs:  runs != nil && runs[i/8]>>(i%8)&1 != 0,
 		}
 		size := 2 * c.count
-		if c.count > arrayMax {
+		switch {
+		case c.runs:
+			size = 4 * int(binary.LittleEndian.Uint16(body))
+			body = body[2:]
+		case c.count > arrayMax:
 			size = 8 * wordsPerKey
 		}
 		c.body, body = body[:size], body[size:]
 		f(c)
 	}
-	return true
+}
+
+// eachRun calls f with the first and the last value of each run.
+func (c container) eachRun(f func(first, last uint)) {
+	for body := c.body; len(body) >= 4; body = body[4:] {
+		first := uint(binary.LittleEndian.Uint16(body))
+		f(first, first+uint(binary.LittleEndian.Uint16(body[2:])))
+	}
+}
+
+// eachMask calls f with each word of bits that values from first to last touch, and their bits.
+func eachMask(first, last uint, f func(word uint, mask uint64)) {
+	for word := first / 64; word <= last/64; word++ {
+		mask := ^uint64(0)
+		if word == first/64 {
+			mask <<= first % 64
+		}
+		if word == last/64 {
+			mask &= ^uint64(0) >> (63 - last%64)
+		}
+		f(word, mask)
+	}
+}
+
+// appendDocs appends the documents to dst, in order.
+func (p postings) appendDocs(dst []uint32) []uint32 {
+	if p.data == nil {
+		return append(dst, p.one)
+	}
+	p.each(func(c container) {
+		switch {
+		case c.runs:
+			c.eachRun(func(first, last uint) {
+				for v := first; v <= last; v++ {
+					dst = append(dst, c.base+uint32(v))
+				}
+			})
+		case c.count > arrayMax:
+			for i := range wordsPerKey {
+				for w := binary.LittleEndian.Uint64(c.body[8*i:]); w != 0; w &= w - 1 {
+					dst = append(dst, c.base+uint32(64*i+bits.TrailingZeros64(w)))
+				}
+			}
+		default:
+			for body := c.body; len(body) >= 2; body = body[2:] {
+				dst = append(dst, c.base+uint32(binary.LittleEndian.Uint16(body)))
+			}
+		}
+	})
+	return dst
 }
 
 // dense is a set of documents as bits; its length is a multiple of wordsPerKey.
@@ -101,80 +163,69 @@ func newDense(docs uint32) dense {
 }
 
 // add adds the documents of p to d.
-func (d dense) add(p postings) error {
+func (d dense) add(p postings) {
 	if p.data == nil {
 		d[p.one/64] |= 1 << (p.one % 64)
-		return nil
+		return
 	}
-	if p.each(d.addContainer) {
-		return nil
-	}
-	bm, err := p.bitmap()
-	if err != nil {
-		return err
-	}
-	for it := bm.Iterator(); it.HasNext(); {
-		v := it.Next()
-		d[v/64] |= 1 << (v % 64)
-	}
-	return nil
+	p.each(d.addContainer)
 }
 
 func (d dense) addContainer(c container) {
 	words := d[c.base/64:][:wordsPerKey]
-	if c.count > arrayMax {
+	switch {
+	case c.runs:
+		c.eachRun(func(first, last uint) {
+			eachMask(first, last, func(word uint, mask uint64) { words[word] |= mask })
+		})
+	case c.count > arrayMax:
 		for i := range words {
 			words[i] |= binary.LittleEndian.Uint64(c.body[8*i:])
 		}
-		return
-	}
-	for body := c.body; len(body) >= 2; body = body[2:] {
-		v := uint(body[0]) | uint(body[1])<<8
-		words[v/64] |= 1 << (v % 64)
+	default:
+		for body := c.body; len(body) >= 2; body = body[2:] {
+			v := uint(body[0]) | uint(body[1])<<8
+			words[v/64] |= 1 << (v % 64)
+		}
 	}
 }
 
 // count returns how many documents of p are in d; where d is nil, how many there are.
-func (d dense) count(p postings) (int, error) {
-	if p.data == nil {
-		if d == nil {
-			return 1, nil
-		}
-		return int(d[p.one/64] >> (p.one % 64) & 1), nil
-	}
+func (d dense) count(p postings) int {
 	n := 0
-	ok := p.each(func(c container) {
-		if d == nil {
-			n += c.count
-		} else {
-			n += d.countContainer(c)
-		}
-	})
-	if ok {
-		return n, nil
+	switch {
+	case d == nil && p.data == nil:
+		return 1
+	case d == nil:
+		p.each(func(c container) { n += c.count })
+	case p.data == nil:
+		return int(d[p.one/64] >> (p.one % 64) & 1)
+	default:
+		p.each(func(c container) { n += d.countContainer(c) })
 	}
-	bm, err := p.bitmap()
-	if err != nil || d == nil {
-		return int(bm.GetCardinality()), err
-	}
-	return int(bm.AndCardinality(roaring.FromDense(d, true))), nil
+	return n
 }
 
 func (d dense) countContainer(c container) int {
 	n := 0
 	words := d[c.base/64:][:wordsPerKey]
-	if c.count > arrayMax {
+	switch {
+	case c.runs:
+		c.eachRun(func(first, last uint) {
+			eachMask(first, last, func(word uint, mask uint64) { n += bits.OnesCount64(words[word] & mask) })
+		})
+	case c.count > arrayMax:
 		for i, w := range words {
 			n += bits.OnesCount64(w & binary.LittleEndian.Uint64(c.body[8*i:]))
 		}
-		return n
-	}
-	for body := c.body; len(body) >= 2; body = body[2:] {
-		v := uint(body[0]) | uint(body[1])<<8
-		n += int(words[v/64] >> (v % 64) & 1)
+	default:
+		for body := c.body; len(body) >= 2; body = body[2:] {
+			v := uint(body[0]) | uint(body[1])<<8
+			n += int(words[v/64] >> (v % 64) & 1)
+		}
 	}
 	return n
 }
 
-// bitmap returns d as a bitmap; d is not to be used any more.
+// bitmap returns d as a bitmap of its own.
 func (d dense) bitmap() *roaring.Bitmap { return roaring.FromDense(d, true) }

@@ -227,7 +227,8 @@ func (q *query) add(docs dense, pointer uint64) error {
 	if err != nil {
 		return err
 	}
-	return docs.add(p)
+	docs.add(p)
+	return nil
 }
 
 // cached returns the documents that fill adds, or those that it added when it was asked last.

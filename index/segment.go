@@ -13,7 +13,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/vellum"
-	zap "github.com/blevesearch/zapx/v17"
+	zap "github.com/blevesearch/zapx/v16"
 )
 
 // A file is one segment of Bleve's: an immutable file, mapped into memory, with the dictionaries
@@ -24,8 +24,7 @@ type file struct {
 	entry    manifestSegment // without what was deleted
 	zap      *zap.Segment
 	data     []byte
-	ordinals []uint32 // of the documents, where they do not count up from entry.First
-	rising   bool     // the ordinals rise
+	ordinals []uint32 // of the documents, rising, where they do not count up from entry.First
 	fields   []string // names of dimensions, sorted
 
 	mu    sync.Mutex
@@ -50,7 +49,7 @@ func openFile(dir string, entry manifestSegment, number uint64) (f *file, err er
 	entry.Deleted = nil
 	f = &file{
 		number: number, dir: dir, entry: entry, zap: z, data: z.Data(),
-		rising: true, dicts: map[string]*vellum.FST{},
+		dicts: map[string]*vellum.FST{},
 	}
 	f.refs.Store(1)
 	for _, name := range z.Fields() {
@@ -77,7 +76,9 @@ func (f *file) loadOrdinals() error {
 			return fmt.Errorf("%s: id of document %d: %w", f.entry.File, i, ErrDamaged)
 		}
 		f.ordinals[i] = binary.BigEndian.Uint32(id)
-		f.rising = f.rising && (i == 0 || f.ordinals[i-1] < f.ordinals[i])
+		if i > 0 && f.ordinals[i-1] >= f.ordinals[i] {
+			return fmt.Errorf("%s: id of document %d does not rise: %w", f.entry.File, i, ErrDamaged)
+		}
 	}
 	return nil
 }
@@ -130,9 +131,6 @@ func (f *file) toOrdinals(docs *roaring.Bitmap) *roaring.Bitmap {
 	list := make([]uint32, 0, docs.GetCardinality())
 	for it := docs.Iterator(); it.HasNext(); {
 		list = append(list, f.ordinals[it.Next()])
-	}
-	if !f.rising {
-		slices.Sort(list)
 	}
 	out.AddMany(list)
 	return out

@@ -87,9 +87,9 @@ func (q *query) countTerms(counts map[string]int, field, prefix string, docs den
 		if err != nil {
 			return err
 		}
-		n, err := docs.count(p)
-		if err != nil || n == 0 {
-			return err
+		n := docs.count(p)
+		if n == 0 {
+			return nil
 		}
 		counts[string(term)] += n
 		if found++; found == limit {
