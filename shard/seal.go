@@ -1,0 +1,182 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"github.com/chronodex/chronodex/codec"
+)
+
+// requestSeal asks the background to seal, which it may be about to.
+func (s *Shard) requestSeal() {
+	select {
+	case s.sealNow <- struct{}{}:
+	default:
+	}
+}
+
+// sealLoop seals when asked to, until ctx ends.
+func (s *Shard) sealLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.sealNow:
+		}
+		if err := s.seal(ctx, codec.Fast, nil); err != nil && !done(ctx) {
+			s.logger.Error("sealing failed, the log keeps what was to be sealed", "err", err)
+		}
+		s.requestWork()
+	}
+}
+
+// Seal writes what is in the heads to segments. The store does so by itself when heads are full.
+func (s *Set) Seal(ctx context.Context) error {
+	if err := s.usable(); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return s.each(func(sh *Shard) error { return sh.seal(ctx, codec.Fast, nil) })
+}
+
+// seal writes the head to one segment a partition, with the profile where the partition has none
+// yet and else fast, since compaction merges them; then it releases the log.
+func (s *Shard) seal(ctx context.Context, p codec.Profile, t *tally) error {
+	s.sealing.Lock()
+	defer s.sealing.Unlock()
+	s.busy.Store(true)
+	defer s.busy.Store(false)
+	err := s.sealHead(ctx, p, t)
+	s.mu.Lock()
+	if s.sealErr = err; done(ctx) {
+		s.sealErr = nil
+	}
+	s.mu.Unlock()
+	s.set.madeRoom()
+	if err != nil {
+		return fmt.Errorf("shard %d: seal: %w", s.number, err)
+	}
+	return nil
+}
+
+func (s *Shard) sealHead(ctx context.Context, p codec.Profile, t *tally) error {
+	if !s.freeze() {
+		return nil
+	}
+	v := s.acquire()
+	defer s.releaseVersion(v)
+	h := v.sealing
+	h.sort()
+	rows, bytes := h.size()
+	t.expect(rows)
+	var made []*segmentFile
+	parts := h.partitions(s.set.width)
+	for _, n := range slices.Sorted(maps.Keys(parts)) {
+		job := &rewriteJob{
+			partition: n, head: h, series: parts[n], seq: v.sealSeq,
+			deletions: v.deletions, headSeq: v.sealSeq, profile: p, progress: t.add,
+		}
+		if slices.ContainsFunc(v.segments, func(g *segmentFile) bool { return g.entry.partition == n }) {
+			job.profile = codec.Fast
+		}
+		g, err := s.rewrite(ctx, job)
+		if err != nil {
+			s.discard(made)
+			return err
+		}
+		if g != nil {
+			made = append(made, g)
+		}
+	}
+	err := s.edit(func(m *manifest, v *version) {
+		m.floor = max(m.floor, v.sealSeq)
+		v.segments = append(v.segments, made...)
+		v.sealing = nil
+	})
+	if err != nil {
+		s.forget(made)
+		return err
+	}
+	s.set.headBytes.Add(-bytes)
+	if err := s.log.Release(v.sealSeq); err != nil {
+		s.logger.Warn("log files that are not needed any more stay", "err", err)
+	}
+	s.updateIndex(ctx)
+	return nil
+}
+
+// freeze makes the active head the one that is being sealed, unless there is one that could not
+// be sealed before. It reports whether there is anything to seal.
+func (s *Shard) freeze() bool {
+	s.gate.Lock() // no batch is between its encoding and the head
+	defer s.gate.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cur.sealing != nil {
+		return true
+	}
+	if s.applied <= s.m.floor {
+		return false
+	}
+	v := s.cur.clone()
+	v.sealing, v.sealSeq, v.active = v.active, s.applied, newHead()
+	old := s.install(v)
+	s.releaseVersion(old) // v has its segments, so that none is closed here
+	return true
+}
+
+// forget closes segments of which nobody knows whether they are in the manifest, as it could not be
+// written wholly. The next opening will tell.
+func (s *Shard) forget(made []*segmentFile) {
+	for _, g := range made {
+		s.closeSegment(g)
+	}
+}
+
+// discard closes and removes segments that are not in the manifest.
+func (s *Shard) discard(made []*segmentFile) {
+	for _, g := range made {
+		g.obsolete.Store(true)
+		s.closeSegment(g)
+	}
+}
+
+// sort sorts the columns of all series. Snapshots taken before keep the old ones.
+func (h *head) sort() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, c := range h.series {
+		if c.rising == len(c.times) {
+			continue
+		}
+		s := c.samples(len(c.times))
+		s = s.Normalize()
+		n := newHeadSeries(c.ordinal, c.kind)
+		n.append(&s)
+		h.series[i] = n
+	}
+}
+
+// partitions returns, by number of a partition, the series that have observations in it. The head
+// is sorted.
+func (h *head) partitions(width int64) map[int64]*roaring.Bitmap {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	out := map[int64]*roaring.Bitmap{}
+	for _, c := range h.series {
+		rest := c.samples(len(c.times))
+		for rest.Len() > 0 {
+			n := partitionOf(rest.Times[0], width)
+			if out[n] == nil {
+				out[n] = roaring.New()
+			}
+			out[n].Add(c.ordinal)
+			in := rest.Clip(partitionSpan(n, width))
+			rest = rest.Slice(in.Len(), rest.Len())
+		}
+	}
+	return out
+}
