@@ -75,11 +75,11 @@ type LimitError struct {
 
 // Error returns one line.
 func (e *LimitError) Error() string {
-	unit := ""
-	if e.What == "memory" {
-		unit = " bytes"
+	what := e.What
+	if what == "memory" {
+		what = "bytes of memory"
 	}
-	return fmt.Sprintf("query needs at least %d%s of %s, the limit is %d: %s", e.Need, unit, e.What, e.Limit, e.Cure)
+	return fmt.Sprintf("query needs at least %d %s, the limit is %d: %s", e.Need, what, e.Limit, e.Cure)
 }
 
 // Unwrap returns [ErrLimit].

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/chronodex/chronodex/chunk"
@@ -49,16 +50,16 @@ const AggregateName = "aggregate"
 
 // Stats say what a query had to do.
 type Stats struct {
-	SeriesSelected  int64         // series that the selectors found
-	Chunks          int64         // pieces of them that the query was about
-	ChunksFromStats int64         // of these, answered from statistics alone
-	ChunksDecoded   int64         // of these, read
-	ChunksCut       int64         // of the ones read, those that statistics could not describe: cut by the span, not yet sealed, or changed
-	ChunksCorrupt   int64         // of these, skipped since they are damaged
-	Observations    int64         // in the chunks that were read
-	BytesDecoded    int64         // of their columns, stamps counted once where they are shared
-	PeakBytes       int64         // the most memory that was reserved at a time
-	Duration        time.Duration // where [Options.Clock] is set
+	SeriesSelected  int64         `json:"series"`                 // series that the selectors found
+	Chunks          int64         `json:"chunks"`                 // pieces of them that the query was about
+	ChunksFromStats int64         `json:"chunks_from_statistics"` // of these, answered from statistics alone
+	ChunksDecoded   int64         `json:"chunks_decoded"`         // of these, read
+	ChunksCut       int64         `json:"chunks_cut"`             // of the ones read, those that statistics could not describe: cut by the span, not yet sealed, or changed
+	ChunksCorrupt   int64         `json:"chunks_corrupt"`         // of these, skipped since they are damaged
+	Observations    int64         `json:"observations"`           // in the chunks that were read
+	BytesDecoded    int64         `json:"bytes_decoded"`          // of their columns, stamps counted once where they are shared
+	PeakBytes       int64         `json:"peak_bytes"`             // the most memory that was reserved at a time
+	Duration        time.Duration `json:"duration_ns"`            // where [Options.Clock] is set
 }
 
 // add counts o to s.
@@ -92,4 +93,6 @@ type Options struct {
 type Engine struct {
 	Parts   []Selector
 	Options Options
+
+	pool sync.Pool // of *worker
 }

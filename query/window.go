@@ -20,7 +20,7 @@ const day = int64(24 * time.Hour)
 //     quarters of the day are those on the wall; the last window of a day ends with the day.
 //   - of any other fixed length: counted from the Unix epoch.
 //
-// An offset moves all of it to later.
+// An offset moves all of it to later: the days of "1d" with an offset of 6h begin at six on the wall.
 type windows struct {
 	period period
 	offset int64 // nanoseconds
@@ -30,26 +30,20 @@ type windows struct {
 // floor returns the start of the window that stamp t is in; where that is before all stamps, the
 // first of them.
 func (w *windows) floor(t int64) int64 {
+	if w.period.unit != fixed {
+		return w.dateStart(w.dateOf(t))
+	}
 	local, ok := subtract(t, w.offset)
 	if !ok {
 		return edgeOf(t)
 	}
-	var start int64
-	switch {
-	case w.period.unit != fixed:
-		start = w.dateStart(w.dateNumber(local))
-	case w.daily():
+	start := local
+	if w.daily() {
 		y, m, d := time.Unix(0, local).In(w.loc).Date()
 		midnight := startOfDay(y, m, d, w.loc)
 		start = midnight + (local-midnight)/w.period.n*w.period.n
-	default:
-		mod := local % w.period.n
-		if mod < 0 {
-			mod += w.period.n
-		}
-		if start, ok = subtract(local, mod); !ok {
-			start = math.MinInt64
-		}
+	} else if start, ok = subtract(local, modulo(local, w.period.n)); !ok {
+		return math.MinInt64
 	}
 	if start == math.MinInt64 {
 		return start
@@ -60,34 +54,42 @@ func (w *windows) floor(t int64) int64 {
 // next returns the start of the window after the one that stamp t is in; after the last one,
 // [math.MaxInt64], which as an end means that there is none.
 func (w *windows) next(t int64) int64 {
+	if w.period.unit != fixed {
+		return w.dateStart(w.dateOf(t) + w.period.n)
+	}
 	local, ok := subtract(t, w.offset)
-	if !ok {
-		if t < 0 {
-			return saturate(w.nextLocal(math.MinInt64), w.offset)
-		}
+	switch {
+	case !ok && t < 0:
+		local = math.MinInt64
+	case !ok:
 		return math.MaxInt64
 	}
-	end := w.nextLocal(local)
+	end := saturate(local, w.period.n-modulo(local, w.period.n))
+	if w.daily() {
+		y, m, d := time.Unix(0, local).In(w.loc).Date()
+		midnight, tomorrow := startOfDay(y, m, d, w.loc), startOfDay(y, m, d+1, w.loc)
+		end = min(saturate(midnight+(local-midnight)/w.period.n*w.period.n, w.period.n), tomorrow)
+	}
 	if end == math.MaxInt64 {
 		return end
 	}
 	return saturate(end, w.offset)
 }
 
-func (w *windows) nextLocal(local int64) int64 {
-	switch {
-	case w.period.unit != fixed:
-		return w.dateStart(w.dateNumber(local) + w.period.n)
-	case w.daily():
-		y, m, d := time.Unix(0, local).In(w.loc).Date()
-		midnight, tomorrow := startOfDay(y, m, d, w.loc), startOfDay(y, m, d+1, w.loc)
-		return min(saturate(midnight+(local-midnight)/w.period.n*w.period.n, w.period.n), tomorrow)
+// dateOf returns the number of the first unit of the window that stamp t is in.
+func (w *windows) dateOf(t int64) int64 {
+	local, ok := subtract(t, w.offset)
+	if !ok {
+		local = edgeOf(-w.offset)
 	}
-	mod := local % w.period.n
-	if mod < 0 {
-		mod += w.period.n
+	n := w.dateNumber(local) // which an offset may miss by one, where clocks change in between
+	for w.dateStart(n) > t {
+		n -= w.period.n
 	}
-	return saturate(local, w.period.n-mod)
+	for next := w.dateStart(n + w.period.n); next <= t && next != math.MaxInt64; next = w.dateStart(n + w.period.n) {
+		n += w.period.n
+	}
+	return n
 }
 
 // daily reports whether windows of fixed length are counted from local midnight.
@@ -115,19 +117,27 @@ func (w *windows) dateNumber(t int64) int64 {
 	return floorDiv(n, w.period.n) * w.period.n
 }
 
-// dateStart returns the first stamp of unit n.
+// dateStart returns the first stamp of the window that begins with unit n: local midnight, or where
+// there is an offset, the time on the wall that it says.
 func (w *windows) dateStart(n int64) int64 {
+	y, m, d := 1970, time.January, 1
 	switch w.period.unit {
 	case years:
-		return startOfDay(int(n), 1, 1, w.loc)
+		y = int(n)
 	case months:
-		y := floorDiv(n, 12)
-		return startOfDay(int(y), time.Month(n-12*y+1), 1, w.loc)
+		y = int(floorDiv(n, 12))
+		m = time.Month(n-12*int64(y)) + 1
 	case weeks:
-		return startOfDay(1970, 1, 5+7*int(n), w.loc)
+		d = 5 + 7*int(n)
 	case days, fixed:
+		d = 1 + int(n)
 	}
-	return startOfDay(1970, 1, 1+int(n), w.loc)
+	if w.offset == 0 {
+		return startOfDay(y, m, d, w.loc)
+	}
+	const second = int64(time.Second)
+	ns, _ := unixNano(time.Date(y, m, d, 0, 0, int(w.offset/second), int(w.offset%second), w.loc))
+	return ns
 }
 
 // dayNumber counts days from 1970-01-01.
@@ -171,6 +181,15 @@ func floorDiv(a, b int64) int64 {
 		q--
 	}
 	return q
+}
+
+// modulo returns a modulo b, which is positive, from 0 on.
+func modulo(a, b int64) int64 {
+	m := a % b
+	if m < 0 {
+		m += b
+	}
+	return m
 }
 
 // subtract returns a − b, and whether it is an int64.
@@ -330,4 +349,16 @@ func (g *grid) find(t int64) int {
 		i--
 	}
 	return i
+}
+
+// newWholeGrid returns the grid of all windows that overlap s, at most limit.
+func newWholeGrid(w windows, s chunk.Span, limit int64) (*grid, error) {
+	g := &grid{windows: w}
+	if n := w.count(s); n > limit {
+		return nil, &LimitError{
+			What: "windows", Limit: limit, Need: n, Cure: "make the windows longer than " + w.period.String() + ", or the range shorter",
+		}
+	}
+	g.extend(s)
+	return g, nil
 }

@@ -1,0 +1,223 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/chronodex/chronodex/chunk"
+)
+
+// A survey is what there is to read: the series of all parts, their pieces in the order in which
+// they are best read, and the tasks into which these are cut. It is made from directories alone.
+type survey struct {
+	parts  []chunk.Selection
+	from   []int // by part, and one more: its first series
+	series []chunk.Series
+	tasks  []task
+	pieces int
+	stable bool // parts are in memory: columns stay as they are
+}
+
+// A task is work for one goroutine: consecutive pieces of one part.
+type task struct {
+	part   int
+	pieces []piece
+}
+
+// A piece is a chunk.Piece of a series.
+type piece struct {
+	chunk.Piece
+	series int32 // of the survey
+}
+
+const sizeOfPiece = int64(unsafe.Sizeof(piece{}))
+
+// Tasks are cut by what there is, never by how many cores there are, so that sums are added up in
+// one order on every machine. Pieces of a group stay together up to twice as much.
+const (
+	taskRows   = 256 << 10
+	taskPieces = 1024
+)
+
+// takeStock surveys all parts, in parallel. With keep ≥ 0 only the first series by dimensions are
+// surveyed: as many as surely have keep with observations among them.
+func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) (*survey, error) {
+	s := &survey{parts: parts, from: make([]int, len(parts)+1)}
+	for i, p := range parts {
+		s.from[i+1] = s.from[i] + p.Len()
+	}
+	const sizeOfSeries = int64(unsafe.Sizeof(chunk.Series{}))
+	if err := r.budget.reserveMany(int64(s.from[len(parts)]), sizeOfSeries); err != nil {
+		return nil, err
+	}
+	s.series = make([]chunk.Series, s.from[len(parts)])
+	lists := make([][]piece, len(parts))
+	err := r.parallel(ctx, len(parts), func(_ *worker, i int) (err error) {
+		lists[i], err = r.surveyPart(ctx, s, i)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if keep >= 0 {
+		s.keepFirst(lists, keep)
+	}
+	for i, list := range lists {
+		s.pieces += len(list)
+		s.cut(i, byGroup(list))
+	}
+	return s, nil
+}
+
+// surveyPart returns the pieces of part i, by series and then time.
+func (r *run) surveyPart(ctx context.Context, s *survey, i int) ([]piece, error) {
+	var list []piece
+	var buf []chunk.Piece
+	for k := range s.parts[i].Len() {
+		if k%1024 == 0 {
+			if err := ctx.Err(); err != nil {
+				return nil, context.Cause(ctx)
+			}
+		}
+		at := s.from[i] + k
+		s.series[at] = s.parts[i].Series(k)
+		buf = s.parts[i].AppendPieces(buf[:0], k)
+		if n := len(list) + len(buf); n > cap(list) {
+			grown := max(2*cap(list), n, 64)
+			if err := r.budget.reserve(int64(grown-cap(list)) * sizeOfPiece); err != nil {
+				return nil, err
+			}
+			list = append(make([]piece, 0, grown), list...)
+		}
+		for _, p := range buf {
+			list = append(list, piece{Piece: p, series: int32(at)})
+		}
+	}
+	return list, nil
+}
+
+// keepFirst drops the pieces of all but the first series by dimensions. A series whose pieces may
+// turn out to be empty does not count.
+func (s *survey) keepFirst(lists [][]piece, keep int) {
+	sure := make([]bool, len(s.series))
+	for _, list := range lists {
+		for i := range list {
+			if list[i].Exact && list[i].Rows > 0 {
+				sure[list[i].series] = true
+			}
+		}
+	}
+	kept := make([]bool, len(s.series))
+	for _, i := range s.byDimensions() {
+		if keep <= 0 {
+			break
+		}
+		kept[i] = true
+		if sure[i] {
+			keep--
+		}
+	}
+	for i := range lists {
+		lists[i] = slices.DeleteFunc(lists[i], func(p piece) bool { return !kept[p.series] })
+	}
+}
+
+// byDimensions returns the numbers of the series, ordered by dimensions, kind, and number.
+func (s *survey) byDimensions() []int32 {
+	order := make([]int32, len(s.series))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		x, y := &s.series[a], &s.series[b]
+		if c := x.Dimensions.Compare(y.Dimensions); c != 0 {
+			return c
+		}
+		if c := int(x.Kind) - int(y.Kind); c != 0 {
+			return c
+		}
+		return int(a - b)
+	})
+	return order
+}
+
+// byGroup reorders pieces so that those of a group follow each other, groups in order of their
+// first piece. Where that would turn around the pieces of a series, the order stays as it is.
+func byGroup(list []piece) []piece {
+	place := make(map[uint64]int32)
+	sorted := true
+	last := int32(0)
+	groups := make([]int32, len(list))
+	for i := range list {
+		g, ok := place[list[i].Group]
+		if !ok {
+			g = int32(len(place))
+			place[list[i].Group] = g
+		}
+		if i > 0 && list[i].series == list[i-1].series && g < last {
+			return list
+		}
+		sorted = sorted && g >= last
+		last, groups[i] = g, g
+	}
+	if sorted {
+		return list
+	}
+	starts := make([]int32, len(place)+1)
+	for _, g := range groups {
+		starts[g+1]++
+	}
+	for g := 1; g < len(starts); g++ {
+		starts[g] += starts[g-1]
+	}
+	out := make([]piece, len(list))
+	for i, g := range groups {
+		out[starts[g]] = list[i]
+		starts[g]++
+	}
+	return out
+}
+
+// cut appends the tasks of part i.
+func (s *survey) cut(i int, list []piece) {
+	from, rows := 0, 0
+	for k := range list {
+		n := k - from
+		full := rows >= taskRows || n >= taskPieces
+		if full && (list[k].Group != list[k-1].Group || rows >= 2*taskRows || n >= 2*taskPieces) {
+			s.tasks = append(s.tasks, task{part: i, pieces: list[from:k]})
+			from, rows = k, 0
+		}
+		rows += list[k].Rows
+	}
+	if from < len(list) {
+		s.tasks = append(s.tasks, task{part: i, pieces: list[from:]})
+	}
+}
+
+// spans returns the spans of all pieces.
+func (s *survey) spans() []chunk.Span {
+	out := make([]chunk.Span, 0, s.pieces)
+	for _, t := range s.tasks {
+		for i := range t.pieces {
+			out = append(out, t.pieces[i].Span)
+		}
+	}
+	return out
+}
+
+// close releases the selections.
+func (s *survey) close() error {
+	var first error
+	for i, p := range s.parts {
+		if p == nil {
+			continue
+		}
+		if err := p.Close(); err != nil && first == nil {
+			first = fmt.Errorf("part %d: %w", i, err)
+		}
+	}
+	return first
+}
