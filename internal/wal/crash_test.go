@@ -148,10 +148,12 @@ func TestCrashWithWriters(t *testing.T) {
 		var mu sync.Mutex // orders the text with the number
 		var acked, written atomic.Uint64
 		rng := rand.New(rand.NewPCG(seed, 9))
+		var looks []func()
 		fsys.Hook(func(op vfs.Op) error { // one at a time: only the writer of a batch uses the disk
 			durable := acked.Load()
 			image := fsys.Crash(rng)
-			open(t, image, wal.Options{}).holds(t, op.Kind, 1, durable, written.Load())
+			most := written.Load()
+			looks = append(looks, func() { open(t, image, wal.Options{}).holds(t, op.Kind, 1, durable, most) })
 			return nil
 		})
 		var wg sync.WaitGroup
@@ -174,6 +176,9 @@ func TestCrashWithWriters(t *testing.T) {
 			})
 		}
 		wg.Wait()
+		for _, look := range looks {
+			look()
+		}
 	}
 }
 
