@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -15,7 +16,7 @@ type quantiles struct {
 	cells []quantileCell
 	qs    []float64 // from 0 to 1
 	bytes int64     // that the cells point to
-	work  rankWork
+	work  sync.Pool // of *rankWork: results of several states may be made at once
 }
 
 // rankWork is memory that is reused from result to result.
@@ -135,7 +136,11 @@ func (s *quantiles) Result(dst []float64, i int) []float64 {
 		}
 		return dst
 	}
-	w := &s.work
+	w, _ := s.work.Get().(*rankWork)
+	if w == nil {
+		w = new(rankWork)
+	}
+	defer s.work.Put(w)
 	w.ranks = w.ranks[:0]
 	for _, q := range s.qs {
 		rank := int64(float64(total-1) * q)

@@ -15,7 +15,8 @@ type Aggregate interface {
 // for each window, each of which takes observations, statistics of observations, and other states
 // of the same aggregate. Indexes out of range are a bug of the caller, as with a slice.
 //
-// States are used by one goroutine at a time. Which of several workers saw which observations does
+// States are used by one goroutine at a time, but for Result, which several goroutines may call for
+// different states at once. Which of several workers saw which observations does
 // not matter; see the package comment for what may differ. The states of a function that is
 // [Spec.PerSeries] hold observations of one series each, and these must not overlap in time between
 // two states that are merged.
