@@ -100,6 +100,7 @@ type fill struct {
 	none  bool
 	how   analytics.Filling
 	value float64
+	every *every // the windows
 }
 
 // limit is the stage that keeps the first n series.

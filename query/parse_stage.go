@@ -22,7 +22,7 @@ func (p *parser) stage(q *Query) error {
 	case "add", "sub", "mul", "div":
 		s, err = p.arithmetic(spec.Name)
 	case "fill":
-		if s, err = p.fill(); err == nil && q.shape != windowed {
+		if s, err = p.fill(q.every); err == nil && q.shape != windowed {
 			err = p.fail(at, `fill wants windows: put a stage with "every" before it`)
 		}
 	case "limit":
@@ -398,10 +398,10 @@ func (p *parser) arithmetic(name string) (stage, error) {
 	return s, p.endOfStage("on")
 }
 
-func (p *parser) fill() (stage, error) {
+func (p *parser) fill(e *every) (stage, error) {
 	words := []string{"none", "previous", "linear"}
 	w := p.peekWord()
-	s := &fill{}
+	s := &fill{every: e}
 	switch w {
 	case "none":
 		s.none = true

@@ -138,9 +138,7 @@ func (rd *reader) work(ctx context.Context, w *worker, i int) (notes []string, e
 func (rd *reader) store(p *piece, at *place, s *chunk.Samples) error {
 	to := &rd.series[p.series]
 	if len(to.pieces) == 1 {
-		to.samples = chunk.Samples{
-			Kind: s.Kind, Floats: slices.Clone(s.Floats), Ints: slices.Clone(s.Ints), Bools: slices.Clone(s.Bools), Strings: slices.Clone(s.Strings),
-		}
+		to.samples = cloneColumn(s)
 	} else {
 		to.once.Do(func() { to.samples = makeColumn(s.Kind, to.rows) })
 		c := &to.samples
@@ -160,6 +158,22 @@ func (rd *reader) store(p *piece, at *place, s *chunk.Samples) error {
 		n += int64(len(v))
 	}
 	return rd.run.budget.reserve(n)
+}
+
+// cloneColumn returns the values of s, without stamps.
+func cloneColumn(s *chunk.Samples) chunk.Samples {
+	out := chunk.Samples{Kind: s.Kind}
+	switch s.Kind {
+	case chunk.Float64:
+		out.Floats = slices.Clone(s.Floats)
+	case chunk.Int64:
+		out.Ints = slices.Clone(s.Ints)
+	case chunk.Bool:
+		out.Bools = slices.Clone(s.Bools)
+	case chunk.String:
+		out.Strings = slices.Clone(s.Strings)
+	}
+	return out
 }
 
 // makeColumn returns n values of a kind, without stamps.

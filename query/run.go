@@ -97,7 +97,7 @@ func (r *run) query(ctx context.Context, q *Query, plan *Plan) (*set, error) {
 	}
 	for i, s := range stages {
 		at := plan.stage(len(stages) - 1 - i)
-		if in, err = r.stage(ctx, q, in, s, at); err != nil {
+		if in, err = r.stage(ctx, in, s, at); err != nil {
 			return nil, err
 		}
 		at.rows(in)
@@ -190,7 +190,7 @@ func (r *run) open(ctx context.Context, s *selection, keep int) (*survey, error)
 }
 
 // stage makes one stage of in.
-func (r *run) stage(ctx context.Context, q *Query, in *set, s stage, plan *Plan) (*set, error) {
+func (r *run) stage(ctx context.Context, in *set, s stage, plan *Plan) (*set, error) {
 	switch s := s.(type) {
 	case *aggregate:
 		stock, err := r.takeStock(ctx, []chunk.Selection{&memory{rows: in.rows}}, -1)
@@ -204,7 +204,7 @@ func (r *run) stage(ctx context.Context, q *Query, in *set, s stage, plan *Plan)
 	case *arithmetic:
 		return r.arithmetic(ctx, in, s, plan)
 	case *fill:
-		return r.fill(in, s, q.every)
+		return r.fill(in, s)
 	case *limit:
 		return &set{shape: in.shape, rows: in.rows[:min(s.n, len(in.rows))]}, nil
 	case *order:

@@ -87,7 +87,7 @@ func nonEmpty(rows []ResultSeries) []ResultSeries {
 // fill puts values where windows have none. Missing are the windows of the span that was asked for
 // where it has a start and an end, else from the first window of the whole set to its last; and so
 // are values that are NaN.
-func (r *run) fill(in *set, s *fill, e *every) (*set, error) {
+func (r *run) fill(in *set, s *fill) (*set, error) {
 	if s.none || len(in.rows) == 0 {
 		return in, nil
 	}
@@ -107,7 +107,7 @@ func (r *run) fill(in *set, s *fill, e *every) (*set, error) {
 	if !r.span.Empty() && r.span.End != math.MaxInt64 {
 		span.End = max(span.End, r.span.End)
 	}
-	w, err := r.windows(e)
+	w, err := r.windows(s.every)
 	if err != nil {
 		return nil, err
 	}

@@ -93,7 +93,9 @@ func (w *windows) dateOf(t int64) int64 {
 }
 
 // daily reports whether windows of fixed length are counted from local midnight.
-func (w *windows) daily() bool { return w.loc != time.UTC && day%w.period.n == 0 }
+func (w *windows) daily() bool {
+	return w.period.unit == fixed && w.loc != time.UTC && day%w.period.n == 0
+}
 
 // even reports whether all windows have one length and are counted from the epoch, so that their
 // number is a division.
@@ -295,12 +297,31 @@ func (g *grid) extend(run chunk.Span) {
 		g.edges = slices.Grow(g.edges, int(n))
 	}
 	for edge := start; ; {
+		if g.daily() {
+			edge = g.restOfDay(edge, last)
+		}
 		if edge = g.next(edge); edge == math.MaxInt64 || edge > last {
 			g.edges = append(g.edges, edge)
 			return
 		}
 		g.edges = append(g.edges, edge)
 	}
+}
+
+// restOfDay appends the starts of the windows of a day after the one that begins at edge, up to the
+// one that stamp last is in, and returns the latest start.
+func (g *grid) restOfDay(edge, last int64) int64 {
+	local, ok := subtract(edge, g.offset)
+	if !ok {
+		return edge
+	}
+	y, m, d := time.Unix(0, local).In(g.loc).Date()
+	end := saturate(startOfDay(y, m, d+1, g.loc), g.offset)
+	for next := saturate(edge, g.period.n); next < end && next <= last; next = saturate(edge, g.period.n) {
+		g.edges = append(g.edges, next)
+		edge = next
+	}
+	return edge
 }
 
 // count returns about how many windows overlap s, at least one; never less than there are, but for
