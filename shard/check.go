@@ -85,6 +85,11 @@ func (s *Shard) check(ctx context.Context, report func(Finding)) error {
 	for _, d := range s.damages() {
 		report(s.damageFinding(d))
 	}
+	if d := (*wal.Damage)(nil); s.o.ReadOnly && errors.As(s.torn, &d) {
+		f := logFinding(d)
+		f.Lost, f.Repair = "nothing that was acknowledged, if a crash cut it", "opening the store for writing"
+		report(f)
+	}
 	if s.log != nil {
 		err = errors.Join(err, s.log.Check(ctx, func(d *wal.Damage) { report(logFinding(d)) }))
 	}
@@ -104,8 +109,6 @@ func (s *Shard) damageFinding(err error) Finding {
 	}
 	f := Finding{File: s.dir, Offset: -1, Reason: err.Error()}
 	switch {
-	case errors.Is(err, ErrManifest):
-		f.Repair = repairManifest
 	case errors.Is(err, wal.ErrCorrupt), errors.Is(err, errRecord):
 		f.Lost, f.Repair = "what these records held", repairBackup
 	default:

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,19 +44,24 @@ func writeManifest(fsys vfs.FS, dir string, text []byte) error {
 	return nil
 }
 
-// readManifest returns the lines of the manifest of dir but the last one. Where the first copy is
-// damaged, it takes the second, and says so in damage, which is not nil then. Where there is
-// neither, the error wraps fs.ErrNotExist.
-func readManifest(fsys vfs.FS, dir string) (lines []string, damage, err error) {
-	lines, err1 := readManifestFile(fsys, path.Join(dir, manifestName))
-	if err1 == nil {
-		return lines, nil, nil
+// readManifest returns the lines of the manifest of dir but the last one. Where a copy is damaged,
+// damage says so; where the second is not as the first, stale asks to write both anew. Where there
+// is neither, the error wraps fs.ErrNotExist and not ErrManifest.
+func readManifest(fsys vfs.FS, dir string) (lines []string, stale bool, damage, err error) {
+	first, err1 := readManifestFile(fsys, path.Join(dir, manifestName))
+	second, err2 := readManifestFile(fsys, path.Join(dir, manifestCopy))
+	if errors.Is(err1, ErrManifest) || errors.Is(err1, fs.ErrNotExist) && err2 == nil {
+		damage = err1
+	} else if errors.Is(err2, ErrManifest) {
+		damage = err2
 	}
-	lines, err2 := readManifestFile(fsys, path.Join(dir, manifestCopy))
-	if err2 == nil {
-		return lines, err1, nil
+	switch {
+	case err1 == nil:
+		return first, err2 != nil || !slices.Equal(first, second), damage, nil
+	case err2 == nil && damage != nil:
+		return second, true, damage, nil
 	}
-	return nil, nil, errors.Join(err1, err2)
+	return nil, false, nil, errors.Join(err1, err2)
 }
 
 func readManifestFile(fsys vfs.FS, name string) ([]string, error) {
@@ -194,16 +201,16 @@ func (m *manifest) parseLine(line string) (err error) {
 	return err
 }
 
-// loadManifest returns the manifest of the shard in dir.
-func loadManifest(fsys vfs.FS, dir string) (m *manifest, damage, err error) {
-	lines, damage, err := readManifest(fsys, dir)
+// loadManifest returns the manifest of the shard in dir; the rest is as of readManifest.
+func loadManifest(fsys vfs.FS, dir string) (m *manifest, stale bool, damage, err error) {
+	lines, stale, damage, err := readManifest(fsys, dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, nil, err
 	}
 	if m, err = parseManifest(lines); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path.Join(dir, manifestName), err)
+		return nil, false, nil, fmt.Errorf("%s: %w", path.Join(dir, manifestName), err)
 	}
-	return m, damage, nil
+	return m, stale, damage, nil
 }
 
 // partitionOf returns the number of the partition that holds stamp t.

@@ -31,7 +31,6 @@ type Set struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 	closed atomic.Bool
-	damage []error // of the set's own manifest, found on opening
 }
 
 // The set's files beside the shards' folders.
@@ -83,7 +82,7 @@ func (s *Set) open() error {
 
 // manifest reads what was fixed at creation, or creates.
 func (s *Set) manifest() (setManifest, error) {
-	lines, damage, err := readManifest(s.o.FS, s.dir)
+	lines, stale, damage, err := readManifest(s.o.FS, s.dir)
 	missing := errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrManifest)
 	switch {
 	case missing && s.o.ReadOnly:
@@ -98,11 +97,9 @@ func (s *Set) manifest() (setManifest, error) {
 		return m, fmt.Errorf("%s: %w", path.Join(s.dir, manifestName), err)
 	}
 	if damage != nil {
-		s.o.Logger.Warn("manifest is damaged, its copy is not", "store", s.dir, "err", damage)
-		if s.o.ReadOnly {
-			s.damage = append(s.damage, damage)
-			return m, nil
-		}
+		s.o.Logger.Warn("one copy of the manifest is damaged", "store", s.dir, "err", damage)
+	}
+	if stale && !s.o.ReadOnly {
 		return m, writeManifest(s.o.FS, s.dir, m.text())
 	}
 	return m, nil

@@ -53,6 +53,7 @@ type Shard struct {
 	busy     atomic.Bool   // the head is being sealed
 	sealNow  chan struct{} // asks the worker to seal
 	workNow  chan struct{} // asks the worker to look for something to compact
+	torn     error         // the end of the log, where a crash cut it; found on opening
 	damageMu sync.Mutex
 	damage   []error // found on opening, beside what segments say themselves
 }
@@ -114,7 +115,7 @@ func (s *Shard) openBeside() error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		again, _, err2 := loadManifest(s.o.FS, s.dir)
+		again, _, _, err2 := loadManifest(s.o.FS, s.dir)
 		if err2 != nil {
 			return err2
 		}
@@ -153,17 +154,16 @@ func (s *Shard) replayBeside() error {
 
 // load reads the manifest and opens the segments.
 func (s *Shard) load() error {
-	m, damage, err := loadManifest(s.o.FS, s.dir)
+	m, stale, damage, err := loadManifest(s.o.FS, s.dir)
 	if err != nil {
 		return err
 	}
 	if damage != nil {
-		s.noteDamage(damage)
-		s.logger.Warn("manifest is damaged, its copy is not", "err", damage)
-		if !s.o.ReadOnly {
-			if err := writeManifest(s.o.FS, s.dir, m.text()); err != nil {
-				return err
-			}
+		s.logger.Warn("one copy of the manifest is damaged", "err", damage)
+	}
+	if stale && !s.o.ReadOnly {
+		if err := writeManifest(s.o.FS, s.dir, m.text()); err != nil {
+			return err
 		}
 	}
 	s.m = *m
@@ -264,6 +264,7 @@ func (s *Shard) applyRows(record []byte) error {
 func (s *Shard) logDamage(err error) {
 	if errors.Is(err, wal.ErrTorn) {
 		s.logger.Info("end of the log was cut by a crash", "err", err)
+		s.torn = err
 		return
 	}
 	s.noteDamage(err)
