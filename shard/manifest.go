@@ -64,6 +64,19 @@ func readManifest(fsys vfs.FS, dir string) (lines []string, stale bool, damage, 
 	return nil, false, nil, errors.Join(err1, err2)
 }
 
+// mendManifestCopy writes the manifest of dir anew where its copy does not hold the same text: a
+// crash may have come between the two.
+func mendManifestCopy(fsys vfs.FS, dir string, text []byte) error {
+	lines, err := readManifestFile(fsys, path.Join(dir, manifestCopy))
+	if err == nil && strings.Join(lines, "\n")+"\n" == string(text) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, ErrManifest) && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return writeManifest(fsys, dir, text)
+}
+
 func readManifestFile(fsys vfs.FS, name string) ([]string, error) {
 	data, err := vfs.ReadFile(fsys, name)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/internal/vfs"
 )
 
 // A Set is a folder of shards, opened and locked as one. Its methods are safe for concurrent use.
@@ -56,7 +57,7 @@ func Open(dir string, o Options) (*Set, error) {
 
 func (s *Set) open() error {
 	if !s.o.ReadOnly {
-		if err := s.o.FS.MkdirAll(s.dir); err != nil {
+		if err := vfs.MkdirAll(s.o.FS, s.dir); err != nil { // durably: what is in it must not go with it
 			return err
 		}
 		var err error
@@ -102,7 +103,10 @@ func (s *Set) manifest() (setManifest, error) {
 	if stale && !s.o.ReadOnly {
 		return m, writeManifest(s.o.FS, s.dir, m.text())
 	}
-	return m, nil
+	if s.o.ReadOnly {
+		return m, nil
+	}
+	return m, mendManifestCopy(s.o.FS, s.dir, m.text())
 }
 
 // create makes the shards' folders and manifests, and last the set's own, with which the store

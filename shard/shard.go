@@ -166,6 +166,11 @@ func (s *Shard) load() error {
 			return err
 		}
 	}
+	if damage == nil && !s.o.ReadOnly {
+		if err := mendManifestCopy(s.o.FS, s.dir, m.text()); err != nil {
+			return err
+		}
+	}
 	s.m = *m
 	s.table.reserve(m.next)
 	v := &version{deletions: m.deletions, active: newHead()}

@@ -1,0 +1,253 @@
+package shard_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/index"
+	"github.com/chronodex/chronodex/internal/vfs"
+	"github.com/chronodex/chronodex/shard"
+)
+
+// A crashRun does things at random to a store on a disk that can crash, and knows at any moment
+// what was acknowledged, and what would be if the thing that is being done were.
+type crashRun struct {
+	t        *testing.T
+	rng      *rand.Rand
+	fsys     *vfs.Mem
+	o        shard.Options
+	indexes  string // folder for the folders of indexes
+	gen      *generator
+	store    *shard.Set
+	model    model
+	mu       sync.Mutex
+	acked    map[string]string // guarded by mu; by series, replaced and never changed
+	next     map[string]string // likewise
+	doing    string
+	attempts int
+}
+
+func newCrashRun(t *testing.T, seed uint64, shards int) *crashRun {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	r := &crashRun{t: t, rng: rng, fsys: vfs.NewMem(), indexes: t.TempDir(), model: model{}, doing: "create"}
+	r.gen = &generator{t: t, rng: rng, width: 3000}
+	r.o = shard.Options{FS: r.fsys, Shards: shards, Partition: time.Duration(1000 + rng.IntN(3000)), Manual: true}
+	r.o.IndexDir = r.indexDir()
+	return r
+}
+
+// indexDir returns a new folder for an index: there is none after a crash, as if it were lost.
+func (r *crashRun) indexDir() string {
+	r.attempts++
+	return filepath.Join(r.indexes, fmt.Sprint(r.attempts))
+}
+
+func (r *crashRun) open() error {
+	s, err := shard.Open("store", r.o)
+	if err == nil {
+		r.store = s
+	}
+	return err
+}
+
+// expect says what is being done, and what the store will hold then.
+func (r *crashRun) expect(doing string, next map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doing, r.next = doing, next
+}
+
+// done says that it was acknowledged.
+func (r *crashRun) done() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.acked = r.next
+}
+
+// step does one thing and returns its error; then what it would have written may be there or not.
+func (r *crashRun) step(i int) error {
+	ctx, same := context.Background(), r.model.within(index.All(), chunk.Always)
+	var err error
+	switch r.rng.IntN(9) {
+	default:
+		b := r.gen.batch()
+		r.model.append(b)
+		r.expect(fmt.Sprintf("step %d, append", i), r.model.within(index.All(), chunk.Always))
+		err = r.store.Append(ctx, b)
+	case 5:
+		r.expect(fmt.Sprintf("step %d, seal", i), same)
+		err = r.store.Seal(ctx)
+	case 6:
+		r.expect(fmt.Sprintf("step %d, compact", i), same)
+		err = r.store.Compact(ctx, nil)
+	case 7:
+		f, span := r.gen.filter(), r.gen.span()
+		r.model.delete(f, span)
+		r.expect(fmt.Sprintf("step %d, delete %v %v", i, f, span), r.model.within(index.All(), chunk.Always))
+		_, err = r.store.Delete(ctx, f, span)
+	case 8:
+		r.expect(fmt.Sprintf("step %d, reopen", i), same)
+		if err = r.store.Close(); err == nil {
+			err = r.open()
+		}
+	}
+	if err == nil {
+		r.done()
+	}
+	return err
+}
+
+// An image is a disk after a crash, and what may be on it.
+type image struct {
+	what        string
+	fsys        *vfs.Mem
+	acked, next map[string]string
+}
+
+// take returns an image of the disk as of now.
+func (r *crashRun) take(op vfs.Op, fsys *vfs.Mem) image {
+	return image{fmt.Sprintf("%s, before %s %s (operation %d)", r.doing, op.Kind, op.Name, op.N), fsys, r.acked, r.next}
+}
+
+// check opens the store on an image: what was acknowledged is there, nothing else but what was
+// being written appears, and nothing passes for damage. It returns what was found.
+func (r *crashRun) check(im image) map[string]string {
+	r.t.Helper()
+	o := r.o
+	o.FS, o.IndexDir = im.fsys, r.indexDir()
+	s, err := shard.Open("store", o)
+	if err != nil {
+		r.t.Fatalf("%s: %v", im.what, err)
+	}
+	got := read(r.t, s, index.All(), chunk.Always)
+	r.compare(im, got)
+	if err := s.Check(context.Background(), func(f shard.Finding) { r.t.Errorf("%s: %v", im.what, f) }); err != nil {
+		r.t.Fatalf("%s: %v", im.what, err)
+	}
+	if err := s.Close(); err != nil {
+		r.t.Fatalf("%s: %v", im.what, err)
+	}
+	if err := os.RemoveAll(o.IndexDir); err != nil {
+		r.t.Fatal(err)
+	}
+	return got
+}
+
+// look opens the store on an image for reading only, which changes nothing of it.
+func (r *crashRun) look(im image) {
+	r.t.Helper()
+	o := r.o
+	o.FS, o.IndexDir, o.ReadOnly = im.fsys, r.indexDir(), true
+	s, err := shard.Open("store", o)
+	if errors.Is(err, shard.ErrNoStore) && len(im.acked) == 0 {
+		return
+	}
+	if err != nil {
+		r.t.Fatalf("%s: %v", im.what, err)
+	}
+	r.compare(im, read(r.t, s, index.All(), chunk.Always))
+	if err := s.Close(); err != nil {
+		r.t.Fatalf("%s: %v", im.what, err)
+	}
+}
+
+// compare fails unless what was found is what may be there.
+func (r *crashRun) compare(im image, got map[string]string) {
+	r.t.Helper()
+	for _, of := range []map[string]string{im.acked, im.next, got} {
+		for k := range of {
+			if got[k] != im.acked[k] && got[k] != im.next[k] {
+				r.t.Fatalf("%s: series %s:\n   got %.300s\nbefore %.300s\n after %.300s", im.what, k, got[k], im.acked[k], im.next[k])
+			}
+		}
+	}
+}
+
+// TestCrash takes images of the disk before operations while a store is made, written to, sealed,
+// compacted, deleted from and opened again, and opens each image: all for reading, and some for
+// writing, which then crash once more.
+func TestCrash(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := newCrashRun(t, seed, 1+int(seed%2))
+			var images []image
+			every := 2 + r.rng.IntN(8)
+			r.fsys.Hook(func(op vfs.Op) error {
+				r.mu.Lock() // shards work in parallel
+				defer r.mu.Unlock()
+				if op.Change && (op.N%int64(every) == 0 || op.N < 60 && seed < 1) {
+					images = append(images, r.take(op, r.fsys.Crash(r.rng)))
+				}
+				return nil
+			})
+			if err := r.open(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { r.store.Close() }()
+			for i := range 25 {
+				if err := r.step(i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, im := range images {
+				if i%6 > 0 {
+					r.look(im) // costs little
+					continue
+				}
+				got := r.check(im)
+				again := im.fsys.Crash(r.rng) // what was found is durable now
+				r.look(image{im.what + ", again", again, got, got})
+			}
+			t.Logf("%d images", len(images))
+		})
+	}
+}
+
+// TestFailingDisk makes the k-th operation fail, alone or with all that follow: what was
+// acknowledged is there, in the running store, after a kill, and after a crash.
+func TestFailingDisk(t *testing.T) {
+	for seed := range uint64(40) {
+		r := newCrashRun(t, seed, 1)
+		k, all := int64(1+seed*7+r.rng.Uint64N(7)), seed%3 == 0
+		what := fmt.Sprintf("seed %d, operation %d fails, all=%v", seed, k, all)
+		r.fsys.FailAfter(k, all)
+		err := r.open()
+		for i := 0; i < 12 && err == nil; i++ {
+			if err = r.step(i); err != nil && r.store != nil && len(r.acked) == len(r.next) && !changes(r) {
+				err = nil // sealing failed: the store goes on
+			}
+		}
+		if err != nil && !errors.Is(err, vfs.ErrInjected) && !errors.Is(err, shard.ErrClosed) {
+			t.Fatalf("%s: %s: %v", what, r.doing, err)
+		}
+		r.fsys.Hook(nil)
+		im := image{what + ": " + r.doing, r.fsys.Crash(r.rng), r.acked, r.next}
+		killed := im
+		killed.fsys = r.fsys.Clone()
+		got := r.check(killed)
+		r.look(im)
+		r.look(image{killed.what + ", opened, and crashed later", killed.fsys.Crash(r.rng), got, got})
+		if r.store != nil {
+			_ = r.store.Close() // may tell again what failed
+		}
+	}
+}
+
+// changes reports whether what r does changes what the store holds.
+func changes(r *crashRun) bool {
+	for k := range r.next {
+		if r.next[k] != r.acked[k] {
+			return true
+		}
+	}
+	return false
+}
