@@ -200,33 +200,34 @@ func stepSpecs() []Spec {
 
 // transformSpecs are the functions that make a series out of a series and nothing else.
 func transformSpecs() []Spec {
-	k := []Arg{{Name: "k", Unit: "unit of the series", Doc: "a number"}}
-	factor := []Arg{{Name: "k", Doc: "a number"}}
+	k := []Arg{{Name: "k", Unit: "unit of the series", Doc: "a number, or a query in parentheses"}}
+	factor := []Arg{{Name: "k", Doc: "a number, or a query in parentheses"}}
+	const gaps, pairs = "Gaps stay gaps.", " With a query, each series meets the one of the same dimensions (those after `on`, else the common ones), and each observation the one with the same stamp."
 	return []Spec{
 		{
-			Name: "add", Kind: Transforming, Args: k, Short: "add a number to each value",
-			Doc: "Gaps stay gaps.", Formula: "vᵢ + k", Example: "metric:temperature | add 273.15",
+			Name: "add", Kind: Transforming, Args: k, Options: "[on DIMENSION,…]", Short: "add a number to each value",
+			Doc: gaps + pairs, Formula: "vᵢ + k", Example: "metric:temperature | add 273.15",
 			transform: newScalar(Add),
 		},
 		{
-			Name: "sub", Kind: Transforming, Args: k, Short: "subtract a number from each value",
-			Doc: "Gaps stay gaps.", Formula: "vᵢ − k", Example: "metric:temperature | sub 32 | div 1.8",
+			Name: "sub", Kind: Transforming, Args: k, Options: "[on DIMENSION,…]", Short: "subtract a number from each value",
+			Doc: gaps + pairs, Formula: "vᵢ − k", Example: "metric:temperature | sub 32 | div 1.8",
 			transform: newScalar(Sub),
 		},
 		{
-			Name: "mul", Aliases: []string{"scale"}, Kind: Transforming, Args: factor, Short: "multiply each value by a number",
-			Doc: "Gaps stay gaps.", Formula: "vᵢ · k", Example: "metric:ratio | mul 100",
+			Name: "mul", Aliases: []string{"scale"}, Kind: Transforming, Args: factor, Options: "[on DIMENSION,…]", Short: "multiply each value by a number",
+			Doc: gaps + pairs, Formula: "vᵢ · k", Example: "metric:ratio | mul 100",
 			transform: newScalar(Mul),
 		},
 		{
-			Name: "div", Aliases: []string{"divide"}, Kind: Transforming, Args: factor, Short: "divide each value by a number",
-			Doc:     "Gaps stay gaps. Divided by 0, values become infinite, and 0 becomes NaN.",
+			Name: "div", Aliases: []string{"divide"}, Kind: Transforming, Args: factor, Options: "[on DIMENSION,…]", Short: "divide each value by a number",
+			Doc:     gaps + " Divided by 0, values become infinite, and 0 becomes NaN." + pairs,
 			Formula: "vᵢ / k", Example: "metric:heap_bytes | div 1048576",
 			transform: newScalar(Div),
 		},
 		{
 			Name: "abs", Kind: Transforming, Short: "magnitude of each value",
-			Doc: "Gaps stay gaps.", Formula: "|vᵢ|", Example: "metric:offset | abs | max by host",
+			Doc: gaps, Formula: "|vᵢ|", Example: "metric:offset | abs | max by host",
 			transform: func([]float64) Transform { return absolute{} },
 		},
 		{
@@ -236,7 +237,7 @@ func transformSpecs() []Spec {
 				{Name: "k", Unit: "unit of the series", Optional: true, Doc: "the value, for `value`"},
 			},
 			Short:   "put values where gaps are",
-			Doc:     "After `every`, windows without a value are gaps. `previous` leaves gaps before the first value, `linear` also those after the last.",
+			Doc:     "After `every`, a window without a value is not in the result; fill puts it there. `previous` leaves out those before the first value, `linear` also those after the last. `fill 0` is short for `fill value 0`, and `fill none` fills nothing.",
 			Formula: "vₐ, or vₐ + (vᵦ − vₐ)·(t − tₐ)/(tᵦ − tₐ), or k", Example: "metric:cpu | mean every 1m | fill linear",
 			transform: newFill,
 		},

@@ -190,7 +190,7 @@ func TestStampsFarApart(t *testing.T) {
 }
 
 func TestInfinities(t *testing.T) {
-	inf := math.Inf(1)
+	inf, big := math.Inf(1), math.MaxFloat64
 	for _, tc := range []struct {
 		name   string
 		values []float64
@@ -199,6 +199,8 @@ func TestInfinities(t *testing.T) {
 		{"sum", []float64{1, inf, 2}, inf},
 		{"sum", []float64{1, -inf, inf}, math.NaN()},
 		{"sum", []float64{math.MaxFloat64, math.MaxFloat64, 1}, inf},
+		{"sum", []float64{big, -big, 1, 0, big, -big, 1, 0}, 2},
+		{"sum", []float64{1, math.NaN(), 1e100, 1, -1e100}, 2},
 		{"mean", []float64{inf, 1}, inf},
 		{"min", []float64{inf, inf}, inf},
 		{"max", []float64{-inf}, -inf},
@@ -230,5 +232,27 @@ func TestNegativeZero(t *testing.T) {
 	p := points(minus, 0, 1)
 	if got := result(t, p.Times, p.Values, "distinct")[0]; got != 2 {
 		t.Errorf("−0, 0 and 1 are %v values, want 2", got)
+	}
+}
+
+// Statistics of infinite values do not say enough for sums and deviations; what they are used for is
+// right.
+func TestStatsOfInfinities(t *testing.T) {
+	times, values := []int64{1, 2, 3}, []float64{1, math.Inf(1), 3}
+	st := statsOf(times, values)
+	for name, agg := range bound(t) {
+		if agg.spec.PerSeries {
+			continue
+		}
+		s := agg.NewStates(1)
+		if !s.AddStats(0, &st) {
+			s.Add(0, times, values)
+		}
+		want := agg.define(t, question{in: []obs{{1, 1}, {2, math.Inf(1)}, {3, 3}}})
+		for k, got := range s.Result(nil, 0) {
+			if !want[k].near(got) {
+				t.Errorf("%s: got %v, want %v", name, got, want[k].value)
+			}
+		}
 	}
 }

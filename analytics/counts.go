@@ -81,14 +81,14 @@ func (s *counts) ParseState(i int, src []byte) ([]byte, error) {
 	return p.rest, nil
 }
 
-// countValues counts the values that are not NaN. Blocks whose sum is finite hold none; the others
-// are counted one by one.
+// countValues counts the values that are not NaN. A block whose sum is not NaN has none that is; the
+// others are counted one by one.
 func countValues(values []float64) int64 {
 	n := int64(len(values))
 	for len(values) > 0 {
 		block := values[:min(len(values), blockRows)]
 		values = values[len(block):]
-		if s := plainSum(block); s-s == 0 {
+		if s := plainSum(block); s == s {
 			continue
 		}
 		for _, v := range block {
@@ -104,7 +104,8 @@ func countValues(values []float64) int64 {
 // first level of the cache.
 const blockRows = 256
 
-// plainSum adds in four lanes, with nothing compensated. It is finite only if all values are.
+// plainSum adds in four lanes, with nothing compensated. It is NaN if a value is, or with infinities
+// of both signs.
 func plainSum(values []float64) float64 {
 	var a, b, c, d float64
 	for len(values) >= 4 {
