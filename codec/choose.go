@@ -12,6 +12,7 @@ func (e *encoder) latents(dst []byte, u []uint64, p plan, depth int) ([]byte, fl
 	if p.width == 0 {
 		return appendHead(dst, formConst, p), 0
 	}
+	e.budget -= n
 	start := len(dst)
 	patch := patchedLen(u)
 	pack := packedLen(n, p.width) + 1
@@ -28,11 +29,11 @@ func (e *encoder) latents(dst []byte, u []uint64, p plan, depth int) ([]byte, fl
 	if e.profile == Dense && n >= minBinned {
 		trial := e.bins(e.levels[depth].form[:0], u, p)
 		e.levels[depth].form = trial
-		if c := cost(len(trial), n, 3+extra); len(trial) > 0 && c < best {
+		if c := cost(len(trial), n, 3+extra) + binsCost; len(trial) > 0 && c < best {
 			dst, best = append(dst[:start], trial...), c
 		}
 	}
-	if depth == maxDepth {
+	if e.leaf(depth) {
 		return dst, best
 	}
 	if top, count := majority(u); count > n/2 {

@@ -70,20 +70,76 @@ func EncodeInts(values []int64, p Profile) Column {
 	return Column{Encoding: encInts, Data: slices.Clip(e.stream(nil, values, 0))}
 }
 
-// DecodeInts appends n integers to dst, which grows by no more than that. Where c is not such a
-// column, it returns dst as it was and an error that wraps [ErrCorrupt].
+// EncodeIntGroup encodes the int64 columns of a group, which all have the rows of times. With the
+// profile Dense, a column may be encoded against the times or another column of the group.
+func EncodeIntGroup(cols [][]int64, times []int64, p Profile) []Column {
+	e := encoders.Get().(*encoder)
+	defer encoders.Put(e)
+	e.profile = p
+	members := make([]member, len(cols))
+	for k, values := range cols {
+		data := slices.Clip(e.stream(nil, values, 0))
+		members[k] = member{column: Column{Encoding: encInts, Data: data}, ints: values, ok: len(values) > 0}
+	}
+	if p == Dense {
+		e.siblings(members, times)
+	}
+	out := make([]Column, len(cols))
+	for k := range members {
+		out[k] = members[k].column
+	}
+	return out
+}
+
+// DecodeInts appends the n integers of a column without reference to dst, which grows by no more
+// than that. Where c is not such a column, it returns dst as it was and an error that wraps
+// [ErrCorrupt].
 func DecodeInts(dst []int64, c Column, n int) ([]int64, error) {
-	if c.Encoding != encInts || c.Ref != NoRef || n < 0 || n > MaxRows {
-		return dst, fmt.Errorf("ints: encoding %d, reference %d, %d rows: %w", c.Encoding, c.Ref, n, ErrCorrupt)
+	if c.Ref != NoRef {
+		return dst, fmt.Errorf("ints: reference %d: %w", c.Ref, ErrCorrupt)
+	}
+	return DecodeIntsRef(dst, c, n, nil, nil)
+}
+
+// DecodeIntsRef is [DecodeInts] for any column of a group. Where c.Ref refers to a column, ref
+// holds its n decoded values; where it refers to the times, times holds them.
+func DecodeIntsRef(dst []int64, c Column, n int, ref, times []int64) ([]int64, error) {
+	if c.Encoding != encInts || n < 0 || n > MaxRows {
+		return dst, fmt.Errorf("ints: encoding %d, %d rows: %w", c.Encoding, n, ErrCorrupt)
 	}
 	out := slices.Grow(dst, n)[:len(dst)+n]
 	r := newReader(c.Data)
 	defer r.free()
-	r.stream(out[len(dst):], 0)
+	if c.Ref == NoRef {
+		r.stream(out[len(dst):], 0)
+	} else {
+		r.intsAgainst(out[len(dst):], c.Ref, ref, times)
+	}
 	if !r.done() {
 		return dst, fmt.Errorf("ints: %d rows of %d bytes: %w", n, len(c.Data), ErrCorrupt)
 	}
 	return out, nil
+}
+
+// intsAgainst decodes integers against another column or the times.
+func (r *reader) intsAgainst(dst []int64, ref Ref, other, times []int64) {
+	how, unit := r.how(ref, len(dst), len(other), len(times))
+	r.stream(dst, 0)
+	if r.bad {
+		return
+	}
+	switch how {
+	case howTimes:
+		addTimes(dst, times, unit)
+	case howMinus:
+		for i, y := range other {
+			dst[i] += y
+		}
+	default:
+		for i, y := range other {
+			dst[i] -= y
+		}
+	}
 }
 
 // EncodeBools encodes one column of truth values.

@@ -20,7 +20,11 @@ func EncodeFloats(cols [][]float64, times []int64, p Profile) []Column {
 		return out
 	}
 	members := make([]member, len(cols))
-	all := grown(&e.ints, len(cols)*len(times))
+	total := 0
+	for _, values := range cols {
+		total += len(values)
+	}
+	all := grown(&e.ints, total)
 	for k, values := range cols {
 		ints := all[:len(values):len(values)]
 		all = all[len(values):]

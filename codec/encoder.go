@@ -13,6 +13,7 @@ import (
 // An encoder holds the memory of encoding.
 type encoder struct {
 	profile Profile
+	budget  int // how many more values may be looked at before nesting ends
 	levels  [maxDepth + 1]level
 	ints    []int64 // a float column's integers
 	other   []int64
@@ -48,6 +49,9 @@ type plan struct {
 // that takes 2 ns a value longer must save 2·decodeCost bytes a value.
 const decodeCost = 1.0 / 64
 
+// binsCost is what it costs, in bytes, to read the table of a Huffman code: 1500 ns.
+const binsCost = 1500 * decodeCost
+
 // cost is what a stream of bytes costs whose n values take ns nanoseconds each.
 func cost(bytes int, n int, ns float64) float64 { return float64(bytes) + decodeCost*ns*float64(n) }
 
@@ -61,13 +65,18 @@ func (e *encoder) stream(dst []byte, v []int64, depth int) []byte {
 	if changes == 0 {
 		return appendHead(dst, formConst, plan{base: v[0], gcd: 1})
 	}
+	if depth == 0 {
+		e.budget = 2048 + 16*n
+	}
+	e.budget -= n
+	leaf := e.leaf(depth)
 	start := len(dst)
 	best := math.Inf(1)
-	if depth < maxDepth && changes < n/2 {
+	if !leaf && changes < n/2 {
 		dst = e.runs(dst, v, changes, depth)
 		best = cost(len(dst)-start, n, 0.2+4*float64(changes)/float64(n))
 	}
-	if changes >= n/8 || n < 16 || depth == maxDepth {
+	if changes >= n/8 || n < 16 || leaf {
 		return e.ordered(dst, start, best, v, depth)
 	}
 	if top, count := commonest(v); count > n-changes {
@@ -75,6 +84,10 @@ func (e *encoder) stream(dst []byte, v []int64, depth int) []byte {
 	}
 	return dst
 }
+
+// leaf reports whether a stream at that depth may not hold others. The budget keeps the time that
+// nested trials take linear.
+func (e *encoder) leaf(depth int) bool { return depth == maxDepth || e.budget < 0 }
 
 // sentinel tries the sparse form on unpredicted values, since what stands between many times the
 // same value, such as −1 for unknown, may be predicted from each other.
@@ -164,7 +177,7 @@ func (e *encoder) ordered(dst []byte, start int, best float64, v []int64, depth 
 		estimates[order] = e.estimate(v, order)
 		least = min(least, estimates[order])
 	}
-	if depth <= 1 && len(v) >= 64 {
+	if depth <= 1 && len(v) >= 64 && !e.leaf(depth) {
 		if top, count := e.interrupted(v, least, depth); count > 0 {
 			dst, best = e.sentinel(dst, start, best, v, top, count, depth)
 		}

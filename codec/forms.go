@@ -69,12 +69,12 @@ func (r *reader) runList(n, depth int) (lengths, values []int64) {
 // runs decodes runs: how many less one, their lengths less one but the last one's, their values.
 func (r *reader) runs(dst []int64, base, gcd int64, depth int) {
 	lengths, values := r.runList(len(dst), depth)
-	at := 0
-	for i, l := range lengths {
-		end := at + int(l) + 1
-		fill(dst[at:end], base+gcd*values[i])
-		at = end
+	if base != 0 || gcd != 1 {
+		for i, v := range values {
+			values[i] = base + gcd*v
+		}
 	}
+	spread(dst, lengths, values)
 }
 
 // dict decodes distinct values, how many less one, and their indexes.

@@ -57,7 +57,7 @@ func (r *reader) near(dst []float64) {
 		r.fail()
 		return
 	}
-	ints, corrections := grown(&r.top, len(dst)), grown(&r.other, len(dst))
+	ints, corrections := r.intsOf(dst), grown(&r.other, len(dst))
 	r.stream(ints, 0)
 	r.stream(corrections, 0)
 	if r.bad {

@@ -59,18 +59,20 @@ func unpack(dst []int64, src []byte, w uint, base, gcd int64) {
 	}
 }
 
+// fillBlock is how many values fill copies at a time: what it copies stays in the nearest cache.
+const fillBlock = 256
+
 // fill sets all of dst to v.
 func fill[T any](dst []T, v T) {
-	if len(dst) < 64 {
-		for i := range dst {
-			dst[i] = v
-		}
-		return
+	head := dst[:min(len(dst), 16)]
+	for i := range head {
+		head[i] = v
 	}
-	for i := range dst[:32] {
-		dst[i] = v
+	k := len(head)
+	for k < min(len(dst), fillBlock) {
+		k += copy(dst[k:min(len(dst), fillBlock)], dst[:k])
 	}
-	for k := 32; k < len(dst); k *= 2 {
-		copy(dst[k:], dst[:k])
+	for k < len(dst) {
+		k += copy(dst[k:], dst[:fillBlock])
 	}
 }

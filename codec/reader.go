@@ -15,6 +15,8 @@ const maxDepth = 6
 type reader struct {
 	rest []byte
 	bad  bool
+	// plain says not to use unsafe. It is set by tests only.
+	plain bool
 	*scratch
 }
 
@@ -24,6 +26,7 @@ type scratch struct {
 	lists   [maxDepth + 1][2][]int64
 	top     []int64 // a float column's integers
 	other   []int64 // the second stream of a float column
+	floats  []float64
 	symbols []byte
 	packed  []byte
 	huff    *huff0.Scratch

@@ -77,6 +77,9 @@ func (e *encoder) siblings(members []member, times []int64) {
 func (e *encoder) against(x *member, c candidate, members []member, times []int64) bool {
 	rest := grown(&e.other, len(x.ints))
 	residuals(rest, x.ints, c, members, times)
+	if len(x.prefix) > 0 && !siblingRange(rest) {
+		return false
+	}
 	data := append(slices.Clone(x.prefix), c.how)
 	ref, ns := RefTimes, 2.0
 	if c.how == howTimes {
@@ -167,7 +170,7 @@ func (e *encoder) candidates(members []member, x int, times []int64) []candidate
 	}
 	for y := range members {
 		o := &members[y]
-		if y == x || !o.ok || o.scale != m.scale || rare && o.changes > 2*m.changes {
+		if y == x || !o.ok || o.scale != m.scale || len(o.ints) != len(m.ints) || rare && o.changes > 2*m.changes {
 			continue
 		}
 		minus, plus, shared, same := compare(m, o)

@@ -3,6 +3,7 @@ package codec
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -59,4 +60,41 @@ func sizes(cols []Column) (out []int) {
 		out = append(out, len(c.Data))
 	}
 	return out
+}
+
+// TestIntSiblingsRoundTrip is the same for integers of any size.
+func TestIntSiblingsRoundTrip(t *testing.T) {
+	rng := rand.New(rand.NewPCG(15, 16))
+	for _, n := range lengths {
+		base := column(n, func(int) int64 { return int64(rng.Uint64()) })
+		at := int64(0)
+		times := column(n, func(int) int64 { at += 1e9 + rng.Int64N(1e8); return at })
+		cols := [][]int64{
+			base,
+			column(n, func(i int) int64 { return math.MinInt64 - base[i] }),
+			column(n, func(i int) int64 { return base[i] + int64(i/50) }),
+			column(n, func(i int) int64 { return times[i]/1e6 - 1e12 }),
+		}
+		referring := 0
+		out := EncodeIntGroup(cols, times, Dense)
+		for i, c := range out {
+			var ref []int64
+			if k, ok := c.Ref.Index(); ok {
+				ref = cols[k]
+			}
+			if c.Ref != NoRef {
+				referring++
+				if _, err := DecodeInts(nil, c, n); err == nil {
+					t.Errorf("%d rows: column %d against %d was decoded without", n, i, c.Ref)
+				}
+			}
+			got, err := DecodeIntsRef(nil, c, n, ref, times)
+			if err != nil || !slices.Equal(got, cols[i]) {
+				t.Fatalf("%d rows: column %d against %d: %v", n, i, c.Ref, err)
+			}
+		}
+		if n >= 1000 && referring != 3 {
+			t.Errorf("%d rows: %d columns refer to another", n, referring)
+		}
+	}
 }

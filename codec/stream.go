@@ -26,13 +26,44 @@ func (r *reader) stream(dst []int64, depth int) {
 	if len(dst) == 0 || r.bad {
 		return
 	}
-	if depth > maxDepth {
-		r.fail()
+	order, first, second := r.residuals(dst, depth)
+	if r.bad {
 		return
 	}
+	switch order {
+	case 1:
+		undoDelta(dst, first)
+	case 2:
+		undoDelta2(dst, first, second)
+	case predictGrid:
+		for i := range dst {
+			dst[i] += first
+			first += second
+		}
+	}
+}
+
+// undone decodes what a stream at the top holds before a delta is undone: dst[0] is 0. It returns
+// the first value.
+func (r *reader) undone(dst []int64) int64 {
+	order, first, _ := r.residuals(dst, 0)
+	if order != 1 || r.bad {
+		r.fail()
+		return 0
+	}
+	dst[0] = 0
+	return first
+}
+
+// residuals decodes a stream but for its prediction. With a delta, dst[0] is not set, and with a
+// delta of deltas dst[1] neither.
+func (r *reader) residuals(dst []int64, depth int) (order int, first, second int64) {
+	if depth > maxDepth {
+		r.fail()
+		return 0, 0, 0
+	}
 	head := r.byte()
-	order := int(head >> headOrder)
-	var first, second int64
+	order = int(head >> headOrder)
 	if order > 0 {
 		first = r.varint()
 	}
@@ -50,24 +81,14 @@ func (r *reader) stream(dst []int64, depth int) {
 	if order < predictGrid {
 		if order > len(dst) {
 			r.fail()
-			return
+			return 0, 0, 0
 		}
 		latents = dst[order:]
 	}
 	if len(latents) > 0 {
 		r.latents(latents, head&formBits, base, gcd, depth)
 	}
-	switch order {
-	case 1:
-		undoDelta(dst, first)
-	case 2:
-		undoDelta2(dst, first, second)
-	case predictGrid:
-		for i := range dst {
-			dst[i] += first
-			first += second
-		}
-	}
+	return order, first, second
 }
 
 // undoDelta turns differences in dst[1:] into values that begin with first.
