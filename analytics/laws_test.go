@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/chronodex/chronodex/analytics"
+	"github.com/chronodex/chronodex/chunk"
 )
 
 // series draws the observations of a series in one of several moods. Only with infinities is a
@@ -173,7 +174,7 @@ func pieces(t *rapid.T, agg boundAggregate, times []int64, values []float64, cut
 // fold gives one piece to states, in one of the ways there are.
 func fold(t *rapid.T, s analytics.States, times []int64, values []float64, cuts []int64) {
 	bounds := rowsOf(times, cuts)
-	way := rapid.SampledFrom([]string{"runs", "windows", "statistics", "some runs"}).Draw(t, "way")
+	way := rapid.SampledFrom([]string{"runs", "windows", "statistics", "chunk's statistics", "some runs"}).Draw(t, "way")
 	if way == "runs" {
 		s.AddRuns(0, bounds, times, values)
 		return
@@ -186,8 +187,14 @@ func fold(t *rapid.T, s analytics.States, times []int64, values []float64, cuts 
 	}
 	for w := range len(bounds) - 1 {
 		ts, vs := times[bounds[w]:bounds[w+1]], values[bounds[w]:bounds[w+1]]
-		if way == "statistics" {
+		switch way {
+		case "statistics":
 			if st := statsOf(ts, vs); s.AddStats(w, &st) {
+				continue
+			}
+		case "chunk's statistics":
+			st := chunk.StatsOf(chunk.Samples{Kind: chunk.Float64, Times: ts, Floats: vs})
+			if s.AddStats(w, &st) {
 				continue
 			}
 		}
@@ -401,6 +408,31 @@ func TestBytesGrow(t *testing.T) {
 		}
 		if got := trip(t, agg, s).Bytes(); keeps && got < 8000 {
 			t.Errorf("%s: %d bytes after a trip", name, got)
+		}
+	}
+}
+
+// TestNoAllocations: what keeps no values needs no memory beyond its states.
+func TestNoAllocations(t *testing.T) {
+	times, values := columns(make([]byte, 8*1000))
+	st := statsOf(times, values)
+	bounds := []int32{0, 100, 100, 1000}
+	dst := make([]float64, 0, 8)
+	for name, agg := range bound(t) {
+		if agg.spec.Stats == analytics.StatsConstant && !agg.spec.PerSeries {
+			continue
+		}
+		s, o := agg.NewStates(3), agg.NewStates(3)
+		o.Add(0, times, values)
+		if n := testing.AllocsPerRun(10, func() {
+			s.Add(0, times, values)
+			s.AddRuns(0, bounds, times, values)
+			s.AddStats(1, &st)
+			s.Merge(2, o, 0)
+			dst = s.Result(dst[:0], 0)
+			s.Reset(0)
+		}); n > 0 {
+			t.Errorf("%s allocates %v times", name, n)
 		}
 	}
 }

@@ -40,6 +40,9 @@ type valueRun struct {
 	n     int64
 }
 
+// maxRun bounds what a state that was read may count, so that merging many cannot overflow.
+const maxRun = 1 << 48
+
 // newPercentiles binds the aggregate with one output for each q.
 func newPercentiles(qs []float64) Aggregate {
 	f := &function{states: func(n int) States { return &quantiles{cells: make([]quantileCell, n), qs: qs} }}
@@ -143,7 +146,7 @@ func (s *quantiles) Result(dst []float64, i int) []float64 {
 	defer s.work.Put(w)
 	w.ranks = w.ranks[:0]
 	for _, q := range s.qs {
-		rank := int64(float64(total-1) * q)
+		rank := min(int64(float64(total-1)*q), total-1)
 		w.ranks = append(w.ranks, rank)
 		if rank+1 < total {
 			w.ranks = append(w.ranks, rank+1)
@@ -156,7 +159,7 @@ func (s *quantiles) Result(dst []float64, i int) []float64 {
 	c.find(w)
 	for _, q := range s.qs {
 		h := float64(total-1) * q
-		rank := int64(h)
+		rank := min(int64(h), total-1)
 		k, _ := slices.BinarySearch(w.ranks, rank)
 		dst = append(dst, between(w.at[k], w.at[min(k+1, len(w.at)-1)], h-float64(rank)))
 	}
@@ -280,7 +283,7 @@ func (s *quantiles) ParseState(i int, src []byte) ([]byte, error) {
 	c.runs = make([]valueRun, p.length("runs", 9))
 	for k := range c.runs {
 		r := valueRun{p.float("value"), p.count("observations")}
-		if r.value != r.value || r.n < 1 || total > math.MaxInt64/2-r.n {
+		if r.value != r.value || r.n < 1 || r.n > maxRun || total > maxRun-r.n {
 			p.fail("run")
 			break
 		}
