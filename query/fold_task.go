@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"fmt"
-	"unsafe"
 
 	"github.com/chronodex/chronodex/analytics"
 	"github.com/chronodex/chronodex/chunk"
@@ -151,7 +150,7 @@ func (s *Stats) read(p *piece, samples *chunk.Samples) {
 
 // columnBytes is the size of the value column.
 func columnBytes(s *chunk.Samples) int64 {
-	n := int64(len(s.Floats)+len(s.Ints))*8 + int64(len(s.Bools)) + int64(len(s.Strings))*int64(unsafe.Sizeof(""))
+	n := int64(len(s.Floats)+len(s.Ints))*8 + int64(len(s.Bools)) + int64(len(s.Strings))*sizeOf[string]()
 	for _, v := range s.Strings {
 		n += int64(len(v))
 	}

@@ -3,8 +3,8 @@ package query
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
-	"unsafe"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -32,7 +32,8 @@ type piece struct {
 	series int32 // of the survey
 }
 
-const sizeOfPiece = int64(unsafe.Sizeof(piece{}))
+// sizeOf returns the bytes of one T, without what it points to.
+func sizeOf[T any]() int64 { return int64(reflect.TypeFor[T]().Size()) }
 
 // Tasks are cut by what there is, never by how many cores there are, so that sums are added up in
 // one order on every machine. Pieces of a group stay together up to twice as much.
@@ -48,8 +49,7 @@ func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) 
 	for i, p := range parts {
 		s.from[i+1] = s.from[i] + p.Len()
 	}
-	const sizeOfSeries = int64(unsafe.Sizeof(chunk.Series{}))
-	if err := r.budget.reserveMany(int64(s.from[len(parts)]), sizeOfSeries); err != nil {
+	if err := r.budget.reserveMany(int64(s.from[len(parts)]), sizeOf[chunk.Series]()); err != nil {
 		return nil, err
 	}
 	s.series = make([]chunk.Series, s.from[len(parts)])
@@ -86,7 +86,7 @@ func (r *run) surveyPart(ctx context.Context, s *survey, i int) ([]piece, error)
 		buf = s.parts[i].AppendPieces(buf[:0], k)
 		if n := len(list) + len(buf); n > cap(list) {
 			grown := max(2*cap(list), n, 64)
-			if err := r.budget.reserve(int64(grown-cap(list)) * sizeOfPiece); err != nil {
+			if err := r.budget.reserve(int64(grown-cap(list)) * sizeOf[piece]()); err != nil {
 				return nil, err
 			}
 			list = append(make([]piece, 0, grown), list...)

@@ -25,7 +25,8 @@ var floors = map[string]int{
 	"index": 2, "analytics": 2, "internal/segment": 2,
 	"shard": 3, "query": 3,
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4,
-	"cmd/chronodex": 6,
+	"internal/bench": 5,
+	"cmd/chronodex":  6,
 }
 
 // sees names all packages of the module that a package may import, where its floor does not say it.
