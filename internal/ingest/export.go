@@ -25,6 +25,9 @@ type Writer struct {
 	prefix []byte // what the lines of one series begin or end with
 	names  []string
 	write  func(chunk.Series, *chunk.Samples) error
+
+	of      chunk.Series  // whose observations wait for their line (NDJSON)
+	waiting chunk.Samples // fewer than a line holds
 }
 
 // NewWriter returns a writer of a format, which is CSV, Influx or NDJSON. The names are those of
@@ -60,17 +63,18 @@ func (x *Writer) Write(s chunk.Series, samples chunk.Samples) error {
 
 // Close writes what is left. It does not close the writer below.
 func (x *Writer) Close() error {
+	x.ndjsonLine()
+	return x.flush(0)
+}
+
+// flush writes when that much has gathered.
+func (x *Writer) flush(atLeast int) error {
+	if len(x.buf) < atLeast {
+		return nil
+	}
 	_, err := x.w.Write(x.buf)
 	x.buf = x.buf[:0]
 	return err
-}
-
-// flush writes when enough has gathered.
-func (x *Writer) flush() error {
-	if len(x.buf) < flushSize {
-		return nil
-	}
-	return x.Close()
 }
 
 // csv writes a record an observation.
@@ -99,7 +103,7 @@ func (x *Writer) csv(s chunk.Series, samples *chunk.Samples) error {
 			x.buf = appendValue(x.buf, samples, i)
 		}
 		x.buf = append(x.buf, x.prefix...)
-		if err := x.flush(); err != nil {
+		if err := x.flush(flushSize); err != nil {
 			return err
 		}
 	}
@@ -161,7 +165,7 @@ func (x *Writer) influx(s chunk.Series, samples *chunk.Samples) error {
 		}
 		x.buf = strconv.AppendInt(append(x.buf, ' '), t, 10)
 		x.buf = append(x.buf, '\n')
-		if err := x.flush(); err != nil {
+		if err := x.flush(flushSize); err != nil {
 			return err
 		}
 	}
@@ -210,27 +214,43 @@ func appendInfluxString(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// ndjson writes lines of columns.
+// ndjson gathers lines of columns, which do not depend on how the observations are handed over.
 func (x *Writer) ndjson(s chunk.Series, samples *chunk.Samples) error {
-	x.prefix = append(x.prefix[:0], `{"dimensions":`...)
-	x.prefix = appendDimensions(x.prefix, s.Dimensions)
-	x.prefix = append(append(append(x.prefix, `,"kind":"`...), s.Kind.String()...), `","times":[`...)
-	for i := 0; i < samples.Len(); i += maxColumns {
-		part := samples.Slice(i, min(i+maxColumns, samples.Len()))
-		x.buf = append(x.buf, x.prefix...)
-		for _, t := range part.Times {
-			x.buf = append(strconv.AppendInt(x.buf, t, 10), ',')
+	if s.Kind != x.of.Kind || !s.Dimensions.Equal(x.of.Dimensions) {
+		x.ndjsonLine()
+		x.of = s
+	}
+	for rest := *samples; rest.Len() > 0; {
+		n := min(maxColumns-x.waiting.Len(), rest.Len())
+		x.waiting.Append(rest.Slice(0, n))
+		if rest = rest.Slice(n, rest.Len()); x.waiting.Len() < maxColumns {
+			continue
 		}
-		x.buf = append(bytes.TrimSuffix(x.buf, []byte{','}), `],"values":[`...)
-		for k := range part.Times {
-			x.buf = append(appendJSONValue(x.buf, &part, k), ',')
-		}
-		x.buf = append(bytes.TrimSuffix(x.buf, []byte{','}), "]}\n"...)
-		if err := x.flush(); err != nil {
+		x.ndjsonLine()
+		if err := x.flush(flushSize); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// ndjsonLine writes what waits as one line.
+func (x *Writer) ndjsonLine() {
+	part := &x.waiting
+	if part.Len() == 0 {
+		return
+	}
+	x.buf = appendDimensions(append(x.buf, `{"dimensions":`...), x.of.Dimensions)
+	x.buf = append(append(append(x.buf, `,"kind":"`...), x.of.Kind.String()...), `","times":[`...)
+	for _, t := range part.Times {
+		x.buf = append(strconv.AppendInt(x.buf, t, 10), ',')
+	}
+	x.buf = append(bytes.TrimSuffix(x.buf, []byte{','}), `],"values":[`...)
+	for k := range part.Times {
+		x.buf = append(appendJSONValue(x.buf, part, k), ',')
+	}
+	x.buf = append(bytes.TrimSuffix(x.buf, []byte{','}), "]}\n"...)
+	part.Reset()
 }
 
 // appendDimensions appends d as a JSON object.

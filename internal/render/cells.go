@@ -16,8 +16,8 @@ import (
 // minCell is how narrow a column of text is made before columns are left out.
 const minCell = 8
 
-// clean returns s fit for a terminal: control characters and broken UTF-8 are written as escapes.
-func clean(s string) string {
+// Clean returns s fit for a terminal: control characters and broken UTF-8 are written as escapes.
+func Clean(s string) string {
 	for _, r := range s {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			q := strconv.QuoteToGraphic(s)
@@ -77,7 +77,7 @@ func cell(s *chunk.Samples, i int) string {
 	case chunk.Float64:
 		return number(s.Floats[i])
 	case chunk.String:
-		return clean(s.Strings[i])
+		return Clean(s.Strings[i])
 	default:
 		return string(appendValue(nil, s, i))
 	}
@@ -86,7 +86,7 @@ func cell(s *chunk.Samples, i int) string {
 // single writes the value of a row without stamps.
 func single(s *query.ResultSeries) string {
 	if s.IsText {
-		return clean(s.Text)
+		return Clean(s.Text)
 	}
 	return number(s.Value)
 }
@@ -172,11 +172,11 @@ func labels(rows []query.ResultSeries) (shared chunk.Dimensions, rest []chunk.Di
 // label writes dimensions for people: the values alone where there is one name, else name=value.
 func label(d chunk.Dimensions) string {
 	if len(d) == 1 {
-		return clean(d[0].Value)
+		return Clean(d[0].Value)
 	}
 	parts := make([]string, len(d))
 	for i, p := range d {
-		parts[i] = clean(p.Name) + "=" + clean(p.Value)
+		parts[i] = Clean(p.Name) + "=" + Clean(p.Value)
 	}
 	return strings.Join(parts, " ")
 }
@@ -185,7 +185,7 @@ func label(d chunk.Dimensions) string {
 func pairs(d chunk.Dimensions) string {
 	parts := make([]string, len(d))
 	for i, p := range d {
-		parts[i] = clean(p.Name) + "=" + clean(p.Value)
+		parts[i] = Clean(p.Name) + "=" + Clean(p.Value)
 	}
 	return strings.Join(parts, "  ")
 }

@@ -44,7 +44,7 @@ func writeTable(w io.Writer, r *query.Result, o *Options) error {
 // writeWarnings writes what the answer leaves out, before the answer.
 func writeWarnings(w io.Writer, r *query.Result) error {
 	for _, text := range r.Warnings {
-		if _, err := fmt.Fprintf(w, "warning: %s\n", clean(text)); err != nil {
+		if _, err := fmt.Fprintf(w, "warning: %s\n", Clean(text)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ func singleTable(w io.Writer, rows []query.ResultSeries, o *Options) error {
 		cells := make([]string, len(names), len(g.Heads))
 		for k, name := range names {
 			v, _ := rest[i].Get(name)
-			cells[k] = clean(v)
+			cells[k] = Clean(v)
 		}
 		column, ok := rest[i].Get(query.AggregateName)
 		if !ok || len(heads) == 1 {
@@ -210,7 +210,7 @@ func summaryTable(w io.Writer, rows []query.ResultSeries, rest []chunk.Dimension
 		cells := make([]string, 0, len(g.Heads))
 		for _, name := range names {
 			v, _ := rest[i].Get(name)
-			cells = append(cells, clean(v))
+			cells = append(cells, Clean(v))
 		}
 		s := &rows[i].Samples
 		low, high, last := "", "", ""

@@ -3,7 +3,6 @@ package segment_test
 import (
 	"bufio"
 	"compress/gzip"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -98,7 +97,7 @@ func loadFile(path string) (segment.Row, error) {
 	r := segment.Row{Identity: chunk.Series{Dimensions: d, Kind: chunk.Float64}, Samples: chunk.Samples{Kind: chunk.Float64}}
 	for _, line := range lines[1:] {
 		stamp, value, _ := strings.Cut(strings.TrimSpace(line), ";")
-		at, err := parseStamp(stamp)
+		at, err := time.Parse("02.01.2006 15:04:05.000", stamp)
 		if err != nil {
 			return r, err
 		}
@@ -106,27 +105,10 @@ func loadFile(path string) (segment.Row, error) {
 		if err != nil {
 			return r, err
 		}
-		r.Samples.Times = append(r.Samples.Times, at)
+		r.Samples.Times = append(r.Samples.Times, at.UnixNano())
 		r.Samples.Floats = append(r.Samples.Floats, v)
 	}
 	return r, nil
-}
-
-// parseStamp reads 12.08.2015 17:25:40.964.
-func parseStamp(s string) (int64, error) {
-	day, err := time.Parse("02.01.2006", s[:min(10, len(s))])
-	if err != nil || len(s) != 23 {
-		return 0, fmt.Errorf("stamp %q: %w", s, err)
-	}
-	ms := 0
-	for _, at := range [][3]int{{11, 13, 3_600_000}, {14, 16, 60_000}, {17, 19, 1000}, {20, 23, 1}} {
-		n, err := strconv.Atoi(s[at[0]:at[1]])
-		if err != nil {
-			return 0, err
-		}
-		ms += n * at[2]
-	}
-	return day.UnixNano() + int64(ms)*1e6, nil
 }
 
 // observations counts those of sources.

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/chronodex/chronodex/index"
+	"github.com/chronodex/chronodex/query"
+	"github.com/chronodex/chronodex/shard"
+)
+
+// The exit codes.
+const (
+	exitError     = 1
+	exitUsage     = 2
+	exitPartial   = 4
+	exitCancelled = 5
+	exitLimit     = 7
+)
+
+// errPartial means that a command did its work but for a part of it, and has said so.
+var errPartial = errors.New("done in part")
+
+// errReported means that a command failed, and has said so.
+var errReported = errors.New("failed")
+
+// A usageError is a command line, or a query in it, that is not understood.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+// A selectorError is a selector that is not understood.
+type selectorError struct {
+	text string
+	err  *index.SyntaxError
+}
+
+func (e *selectorError) Error() string { return e.err.Error() }
+func (e *selectorError) Unwrap() error { return e.err }
+
+// fail prints err for people, and returns the exit code that goes with it.
+func (s *session) fail(err error) int {
+	var usage *usageError
+	var selector *selectorError
+	var syntax *query.SyntaxError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errPartial):
+		return exitPartial
+	case errors.Is(err, errReported):
+		return exitError
+	case errors.As(err, &syntax):
+		s.complain("%v\n%s", syntax, syntax.Caret())
+		return exitUsage
+	case errors.As(err, &selector):
+		at := query.SyntaxError{Text: selector.text, Offset: selector.err.Offset}
+		s.complain("%v\n%s", selector, at.Caret())
+		return exitUsage
+	case errors.As(err, &usage):
+		s.complain("%v\n", err)
+		if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
+			if cmd := parse.Context.Selected(); cmd != nil {
+				fmt.Fprintf(s.err, "chronodex %s --help tells more\n", cmd.Name)
+				return exitUsage
+			}
+		}
+		fmt.Fprintln(s.err, "chronodex --help tells more")
+		return exitUsage
+	case errors.Is(err, query.ErrLimit):
+		s.complain("%v\n", err)
+		return exitLimit
+	case errors.Is(err, context.Canceled):
+		s.complain("cancelled\n")
+		return exitCancelled
+	case errors.Is(err, shard.ErrNoStore), errors.Is(err, fs.ErrNotExist) && errors.Is(err, errOpen):
+		s.complain("there is no store in %s: import data into it, or name another one by --data\n", s.data)
+	case errors.Is(err, shard.ErrLocked):
+		s.complain("%v\nanother process writes to this store; reading it is possible meanwhile\n", err)
+	default:
+		s.complain("%v\n", err)
+	}
+	return exitError
+}
+
+// complain prints an error.
+func (s *session) complain(format string, args ...any) {
+	fmt.Fprintf(s.err, "chronodex: "+format, args...)
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/codec"
+	"github.com/chronodex/chronodex/internal/ingest"
+	"github.com/chronodex/chronodex/internal/render"
+	"github.com/chronodex/chronodex/shard"
+)
+
+// maxComplaints is how many bad lines are printed.
+const maxComplaints = 20
+
+// importCmd reads files into the store.
+type importCmd struct {
+	Paths []string `arg:"" name:"path" help:"Files, folders, or - for stdin. .gz and .zst are read as well."`
+
+	Format    string        `help:"One of ${enum}; guessed from name and content when not given." enum:",chronix,csv,influx,ndjson" default:"" placeholder:"FORMAT"`
+	Strict    bool          `help:"Stop at the first bad line instead of skipping it."`
+	NoCompact bool          `help:"Do not compact the store at the end."`
+	Ddc       time.Duration `help:"Let times be off by up to this much, such as 50ms, so that they take less room. They are exact when not given." placeholder:"DURATION"`
+	Shards    int           `help:"Parts of a store that is made by this import; one a core when not given." placeholder:"N"`
+	Set       []string      `help:"Give every series a dimension. {file} and {dir} in the value are the names of its file and folder." placeholder:"NAME=VALUE" sep:"none"`
+	Precision string        `help:"Unit of times that are integers: ${enum}." enum:",ns,us,ms,s" default:"" placeholder:"UNIT"`
+	Quiet     bool          `short:"q" help:"Print nothing but errors."`
+
+	CSV csvFlags `embed:"" prefix:"csv-" group:"CSV (what is not given is guessed from the header and the first record)"`
+}
+
+// csvFlags say what the columns of a CSV file are.
+type csvFlags struct {
+	Time      string   `help:"Column of the time." placeholder:"COLUMN"`
+	Value     []string `help:"Column of values; can be repeated." placeholder:"COLUMN" sep:"none"`
+	Dimension []string `help:"Column of a dimension; can be repeated." placeholder:"COLUMN" sep:"none"`
+	Kind      string   `help:"Kind of the values: ${enum}." enum:",float64,int64,bool,string" default:"" placeholder:"KIND"`
+	Layout    string   `help:"Layout of the time: unix, ms, us, ns, rfc3339, or as Go's package time writes it, such as '02.01.2006 15:04'." placeholder:"LAYOUT"`
+	Zone      string   `help:"Time zone of times that name none." default:"UTC" placeholder:"ZONE"`
+	Delimiter string   `help:"Character between fields." placeholder:"CHAR"`
+	NoHeader  bool     `help:"The first line is a record; columns are numbered from 1."`
+}
+
+// Help is printed behind the flags.
+func (*importCmd) Help() string {
+	return `Bad lines are reported with file, line and reason, and skipped; then the exit code is 4. An import that was interrupted is simply repeated: of two observations with the same series and time the last one counts.
+
+Examples:
+
+    chronodex import metrics/
+    chronodex import --csv-time ts --csv-value cpu --csv-value mem --csv-dimension host usage.csv
+    chronodex import --csv-layout '02.01.2006 15:04' --csv-zone Europe/Berlin --set site=north plant.csv.gz
+    telegraf --test | chronodex import --format influx -
+    chronodex import --set series={dir}/{file} nab/data/`
+}
+
+// options returns what the flags say.
+func (c *importCmd) options(s *session) (ingest.Options, error) {
+	o := ingest.Options{Format: c.Format, Strict: c.Strict, Now: s.now().UnixNano()}
+	for _, text := range c.Set {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" || value == "" {
+			return o, fmt.Errorf("--set %s: want NAME=VALUE", text)
+		}
+		o.Set = append(o.Set, chunk.Dimension{Name: name, Value: value})
+	}
+	o.Precision = units[c.Precision]
+	o.CSV = ingest.CSVOptions{
+		Time: c.CSV.Time, Values: c.CSV.Value, Dimensions: c.CSV.Dimension, Layout: c.CSV.Layout, NoHeader: c.CSV.NoHeader,
+		Kind: map[string]chunk.Kind{"float64": chunk.Float64, "int64": chunk.Int64, "bool": chunk.Bool, "string": chunk.String}[c.CSV.Kind],
+	}
+	switch d := strings.ReplaceAll(c.CSV.Delimiter, `\t`, "\t"); {
+	case len(d) == 1:
+		o.CSV.Comma = d[0]
+	case len(d) > 1:
+		return o, fmt.Errorf("--csv-delimiter %s: want one character", d)
+	}
+	var err error
+	if o.CSV.Location, err = time.LoadLocation(c.CSV.Zone); err != nil {
+		return o, fmt.Errorf("--csv-zone: %w", err)
+	}
+	return o, nil
+}
+
+// units are the units of times as integers.
+var units = map[string]time.Duration{"ns": 1, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second}
+
+// Run is called by kong.
+func (c *importCmd) Run(ctx context.Context, s *session) error {
+	o, err := c.options(s)
+	if err != nil {
+		return &usageError{err}
+	}
+	sources, err := ingest.Sources(c.Paths, s.in)
+	if err != nil {
+		return err
+	}
+	bar := s.progress("import ")
+	complaints := 0
+	o.Skipped = func(e *ingest.LineError) {
+		if complaints++; complaints <= maxComplaints && !c.Strict {
+			bar.clear()
+			s.complain("skipped %v\n", e)
+		}
+	}
+	o.Progress = func(p ingest.Progress) { bar.rate(p.Bytes, p.TotalBytes, p.Observations) }
+	set, err := s.openStore(false, shard.Options{Shards: c.Shards, Manual: !c.NoCompact})
+	if err != nil {
+		return err
+	}
+	start := s.now()
+	sum, err := ingest.Run(ctx, sources, o, c.sink(set))
+	bar.clear()
+	imported := s.now().Sub(start)
+	if err == nil && !c.NoCompact {
+		bar = s.progress("compact")
+		err = set.Compact(ctx, func(done, total int64) { bar.rate(done, total, done) })
+		bar.clear()
+	}
+	stats := set.Stats()
+	err = errors.Join(err, set.Close())
+	if !c.Quiet {
+		c.summary(s, sum, stats, []time.Duration{imported, s.now().Sub(start)})
+	}
+	if err != nil {
+		return err
+	}
+	if sum.Skipped > 0 {
+		return errPartial
+	}
+	return nil
+}
+
+// sink returns what takes the batches.
+func (c *importCmd) sink(set *shard.Set) func(context.Context, *chunk.Batch) error {
+	if c.Ddc <= 0 {
+		return set.Append
+	}
+	var times []int64
+	return func(ctx context.Context, b *chunk.Batch) error {
+		for i := range b.Rows {
+			if x := &b.Rows[i].Samples; x.Sorted() {
+				times = quantize(times[:0], x.Times, int64(c.Ddc))
+				copy(x.Times, times)
+			}
+		}
+		return set.Append(ctx, b)
+	}
+}
+
+// quantize is codec.QuantizeTimes, but leaves the last stamp exact, as the first one is: so the
+// stamps of the next batch come behind those of this one.
+func quantize(dst, times []int64, within int64) []int64 {
+	dst = codec.QuantizeTimes(dst, times, within)
+	n := len(times) - 1
+	for i := n; i >= 0 && (i == n || dst[i] >= dst[i+1]); i-- {
+		dst[i] = times[i]
+	}
+	return dst
+}
+
+// summary prints what was read, and what the store has become.
+func (c *importCmd) summary(s *session, sum ingest.Summary, st shard.Stats, took2 []time.Duration) {
+	n := sum.Observations
+	fmt.Fprintf(s.out, "%s observations from %s in %s: %s, %s of text\n", render.Count(n), count(int64(sum.Files), "file"),
+		took(took2[0]), perSecond(n, took2[0].Seconds()), size(sum.Text))
+	if sum.Skipped > 0 {
+		fmt.Fprintf(s.out, "%s skipped\n", count(sum.Skipped, "bad line"))
+	}
+	line := fmt.Sprintf("%s: %s, %s on disk", s.data, count(st.Series, "series"), size(diskUsage(s.data)))
+	if !c.NoCompact && len(took2) > 1 {
+		line += fmt.Sprintf(" after compaction, in %s altogether", took(took2[1]))
+	}
+	fmt.Fprintln(s.out, line)
+}
+
+// count writes a number with its noun.
+func count(n int64, noun string) string {
+	if n != 1 && !strings.HasSuffix(noun, "s") {
+		noun += "s"
+	}
+	return render.Count(n) + " " + noun
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/chronodex/chronodex/internal/segment"
+	"github.com/chronodex/chronodex/internal/vfs"
+)
+
+// inspectCmd prints the bytes of a file.
+type inspectCmd struct {
+	File    string `arg:"" type:"existingfile" help:"A segment, or a manifest."`
+	Verbose bool   `short:"v" help:"Every column, chunk and series."`
+}
+
+// Help is printed behind the flags.
+func (*inspectCmd) Help() string {
+	return `Prints the parts of a file with offsets and lengths, in the words of docs/format.md.
+
+Examples:
+
+    chronodex inspect chronodex-data/shard-0000/MANIFEST
+    chronodex inspect chronodex-data/shard-0000/*.seg
+    chronodex inspect --verbose chronodex-data/shard-0000/*.seg | less`
+}
+
+// Run is called by kong.
+func (c *inspectCmd) Run(_ context.Context, s *session) error {
+	path, err := filepath.Abs(c.File)
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	head := make([]byte, 512)
+	n, _ := file.Read(head)
+	if err := file.Close(); err != nil {
+		return err
+	}
+	if head = head[:n]; bytes.HasPrefix(head, []byte("chronodex")) && isText(head) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.out, "manifest of %d bytes\n%s", len(text), text)
+		return err
+	}
+	return segment.Inspect(s.out, vfs.OS{}, path, c.Verbose)
+}
+
+// isText reports whether b holds nothing but printable characters and line breaks.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c != '\n' && (c < ' ' || c > '~') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,101 @@
+// Command chronodex is the store as a program: it parses flags, opens a folder, calls the packages
+// that know how, and prints what they return. It holds no logic of its own beyond that.
+//
+// Every command is a file, a struct with its flags, and a Run method; start at [grammar].
+//
+// Data go to stdout, errors and progress to stderr. Exit codes: 0 all is well, 1 an error, 2 the
+// command or the query is not understood, 4 done in part (lines or damaged chunks were skipped),
+// 5 cancelled, 7 a limit of the query was hit. The first interrupt cancels, the second ends.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	_ "time/tzdata" // time zones where the system has none
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-ctx.Done()
+		stop() // from now on a signal ends the process
+	}()
+	s := &session{
+		in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now,
+		outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
+		width: terminalWidth(os.Stdout), color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+	}
+	code := s.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// A session is what a command has of the world. Commands find it in their arguments.
+type session struct {
+	in          io.Reader
+	out, err    io.Writer
+	outTerminal bool
+	errTerminal bool
+	width       int  // of the terminal; 0 where there is none
+	color       bool // wanted, where there is a terminal
+	now         func() time.Time
+	data        string // folder of the store
+}
+
+// grammar is the command line.
+type grammar struct {
+	Data string `help:"Folder of the store." env:"CHRONODEX_DATA" default:"./chronodex-data" placeholder:"DIR"`
+
+	Import     importCmd     `cmd:"" help:"Read files into the store."`
+	Search     searchCmd     `cmd:"" help:"Find series by any word of their dimensions."`
+	Ls         lsCmd         `cmd:"" help:"List dimensions, or the values of one, with counts."`
+	Query      queryCmd      `cmd:"" help:"Answer a query."`
+	Explain    explainCmd    `cmd:"" help:"Show how a query is answered, and what it costs."`
+	Export     exportCmd     `cmd:"" help:"Write observations as text that import reads back to the bit."`
+	Delete     deleteCmd     `cmd:"" help:"Delete observations."`
+	Compact    compactCmd    `cmd:"" help:"Rewrite the store as small as it gets."`
+	Inspect    inspectCmd    `cmd:"" help:"Print the bytes of a file of the store."`
+	Check      checkCmd      `cmd:"" help:"Verify every checksum of the store."`
+	Reindex    reindexCmd    `cmd:"" help:"Build the index anew."`
+	Bench      benchCmd      `cmd:"" help:"Measure import, size and queries on a folder of data."`
+	Demo       demoCmd       `cmd:"" help:"Make a day of data with incidents, and walk through it."`
+	Completion completionCmd `cmd:"" help:"Print the completion script of a shell."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Complete   completeCmd   `cmd:"" hidden:"" name:"__complete"`
+}
+
+// parser returns the parser of g.
+func parser(g *grammar, out, err io.Writer) (*kong.Kong, error) {
+	return kong.New(g,
+		kong.Name("chronodex"),
+		kong.Description("A time series store over a search index: put data in, find series by any word, get right answers at once.\n\n"+
+			"Begin with: chronodex demo"),
+		kong.Writers(out, err),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+	)
+}
+
+// run runs one command line, and returns the exit code.
+func (s *session) run(ctx context.Context, args []string) int {
+	var g grammar
+	p, err := parser(&g, s.out, s.err)
+	if err != nil {
+		return s.fail(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := p.Parse(args)
+	if err != nil {
+		return s.fail(&usageError{err})
+	}
+	s.data = g.Data
+	k.BindTo(ctx, (*context.Context)(nil))
+	return s.fail(k.Run(s))
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/internal/literal"
+	"github.com/chronodex/chronodex/internal/render"
+	"github.com/chronodex/chronodex/shard"
+)
+
+// searchCmd finds series.
+type searchCmd struct {
+	Selector string `arg:"" help:"Which series; words of any dimension, or an expression."`
+	Format   string `help:"Output: ${enum}." enum:"table,json,ndjson" default:"table"`
+	Limit    int    `help:"Show at most this many; 0 shows all." default:"50" placeholder:"N"`
+}
+
+// Help is printed behind the flags.
+func (*searchCmd) Help() string {
+	return `Words are found wherever they stand in any dimension, all of them must be there, and case does not matter. With a name they are exact values.
+
+Examples:
+
+    chronodex search 'heap usage'
+    chronodex search 'host:app-* AND NOT metric:jvm.heap.max'
+    chronodex search 'metric:/http\.latency\.p(50|99)\.ms/ service:chekout~'
+    chronodex search --format ndjson --limit 0 'mount:*'`
+}
+
+// Run is called by kong.
+func (c *searchCmd) Run(ctx context.Context, s *session) error {
+	f, err := parseSelector(c.Selector)
+	if err != nil {
+		return err
+	}
+	return s.withStore(func(set *shard.Set) error {
+		found, total, err := set.Search(ctx, f, c.Limit)
+		if err != nil {
+			return err
+		}
+		switch c.Format {
+		case "json":
+			return c.json(s, found, total)
+		case "ndjson":
+			for _, one := range found {
+				if _, err := fmt.Fprintf(s.out, "%s\n", seriesJSON(one)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		return c.table(s, found, total)
+	})
+}
+
+// seriesJSON writes the identity of a series.
+func seriesJSON(s chunk.Series) []byte {
+	b := []byte(`{"dimensions":{`)
+	for i, p := range s.Dimensions {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = literal.AppendJSON(b, p.Name)
+		b = literal.AppendJSON(append(b, ':'), p.Value)
+	}
+	b = literal.AppendJSON(append(b, `},"kind":`...), s.Kind.String())
+	return append(b, '}')
+}
+
+func (c *searchCmd) json(s *session, found []chunk.Series, total int) error {
+	list := make([]json.RawMessage, len(found))
+	for i, one := range found {
+		list[i] = seriesJSON(one)
+	}
+	return printJSON(s, map[string]any{"series": list, "total": total})
+}
+
+// table prints a column for each dimension that tells the series apart, and first what all have.
+func (c *searchCmd) table(s *session, found []chunk.Series, total int) error {
+	if total == 0 {
+		_, err := fmt.Fprintln(s.out, "no series")
+		return err
+	}
+	rows := make([]chunk.Dimensions, len(found))
+	for i, one := range found {
+		rows[i] = one.Dimensions
+		if one.Kind != chunk.Float64 {
+			rows[i] = append(slices.Clone(rows[i]), chunk.Dimension{Name: "(kind)", Value: one.Kind.String()})
+		}
+	}
+	if err := render.WriteDimensions(s.out, rows, s.tableWidth()); err != nil {
+		return err
+	}
+	text := count(int64(total), "series")
+	if len(found) < total {
+		text = fmt.Sprintf("%s of %s; --limit 0 shows all", render.Count(int64(len(found))), text)
+	}
+	_, err := fmt.Fprintf(s.out, "\n%s\n", text)
+	return err
+}
+
+// tableWidth is how wide tables may be.
+func (s *session) tableWidth() int {
+	if s.width > 0 {
+		return s.width
+	}
+	return 120
+}
+
+// printJSON prints v in one line.
+func printJSON(s *session, v any) error {
+	e := json.NewEncoder(s.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
