@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"compress/gzip"
 	"encoding/csv"
-	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -127,23 +125,30 @@ func readChronix(path string) (times []int64, values []float64, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	lines := bufio.NewReader(z)
-	for n := 0; ; n++ {
-		line, err := lines.ReadString('\n')
-		if n > 0 && len(strings.TrimSpace(line)) > 0 {
-			stamp, number, _ := strings.Cut(strings.TrimSpace(line), ";")
-			at, errTime := time.Parse("02.01.2006 15:04:05.000", stamp)
-			v, errValue := strconv.ParseFloat(strings.ReplaceAll(number, ",", ""), 64)
-			if errTime != nil || errValue != nil {
-				return nil, nil, fmt.Errorf("line %d: %q", n+1, line)
+	lines := bufio.NewScanner(z)
+	lines.Scan() // the title
+	for day, midnight := "", int64(0); lines.Scan(); {
+		stamp, number, _ := strings.Cut(lines.Text(), ";")
+		date, clock, _ := strings.Cut(stamp, " ")
+		if date != day {
+			at, err := time.Parse("02.01.2006", date)
+			if err != nil {
+				return nil, nil, err
 			}
-			times, values = append(times, at.UnixNano()), append(values, v)
+			day, midnight = date, at.UnixNano()
 		}
-		if err == io.EOF {
-			return times, values, nil
+		var h, m, sec, ms int64
+		for k, to := range []*int64{&h, &m, &sec, &ms} { // 17:25:40.964
+			if *to, err = strconv.ParseInt(clock[3*k:3*k+2+k/3], 10, 64); err != nil {
+				return nil, nil, err
+			}
 		}
+		v, err := strconv.ParseFloat(strings.ReplaceAll(number, ",", ""), 64)
 		if err != nil {
 			return nil, nil, err
 		}
+		times = append(times, midnight+((h*60+m)*60+sec)*1e9+ms*1e6)
+		values = append(values, v)
 	}
+	return times, values, lines.Err()
 }

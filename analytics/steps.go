@@ -43,6 +43,10 @@ func newSteps(what step) func(n int) States {
 func (s *steps) Len() int { return len(s.cells) }
 
 func (s *steps) Add(i int, times []int64, values []float64) {
+	if s.what == delta || s.what == derivative {
+		s.addEnds(i, times, values)
+		return
+	}
 	if len(values) == 0 {
 		return
 	}
@@ -66,6 +70,20 @@ func (s *steps) Add(i int, times []int64, values []float64) {
 		c.sum = rectangles(times, values)
 	}
 	s.mergeCell(i, &c)
+}
+
+// addEnds is Add for what needs the first and the last value only.
+func (s *steps) addEnds(i int, times []int64, values []float64) {
+	a, b := 0, len(values)-1
+	for a <= b && values[a] != values[a] {
+		a++
+	}
+	for b > a && values[b] != values[b] {
+		b--
+	}
+	if a <= b {
+		s.mergeCell(i, &stepCell{full: true, first: sample{times[a], values[a]}, last: sample{times[b], values[b]}})
+	}
 }
 
 func (s *steps) AddRuns(first int, bounds []int32, times []int64, values []float64) {
