@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +24,7 @@ import (
 type crashRun struct {
 	t        *testing.T
 	rng      *rand.Rand
+	crashes  *rand.Rand // guarded by mu
 	fsys     *vfs.Mem
 	o        shard.Options
 	indexes  string // folder for the folders of indexes
@@ -38,6 +41,7 @@ type crashRun struct {
 func newCrashRun(t *testing.T, seed uint64, shards int) *crashRun {
 	rng := rand.New(rand.NewPCG(seed, 11))
 	r := &crashRun{t: t, rng: rng, fsys: vfs.NewMem(), indexes: t.TempDir(), model: model{}, doing: "create"}
+	r.crashes = rand.New(rand.NewPCG(seed, 12))
 	r.gen = &generator{t: t, rng: rng, width: 3000}
 	r.o = shard.Options{FS: r.fsys, Shards: shards, Partition: time.Duration(1000 + rng.IntN(3000)), Manual: true}
 	r.o.IndexDir = r.indexDir()
@@ -110,11 +114,21 @@ type image struct {
 	what        string
 	fsys        *vfs.Mem
 	acked, next map[string]string
+	indexes     string // folder of the indexes as they were; "" if they are lost
 }
 
-// take returns an image of the disk as of now.
-func (r *crashRun) take(op vfs.Op, fsys *vfs.Mem) image {
-	return image{fmt.Sprintf("%s, before %s %s (operation %d)", r.doing, op.Kind, op.Name, op.N), fsys, r.acked, r.next}
+// take returns an image of the disk as of now. With indexes, those are copied, torn as they may be
+// while the store writes them.
+func (r *crashRun) take(op vfs.Op, indexes bool) image {
+	im := image{
+		what: fmt.Sprintf("%s, before %s %s (operation %d)", r.doing, op.Kind, op.Name, op.N),
+		fsys: r.fsys.Crash(r.crashes), acked: r.acked, next: r.next,
+	}
+	if indexes {
+		im.indexes = r.indexDir()
+		_ = os.CopyFS(im.indexes, os.DirFS(r.o.IndexDir)) // a file that vanishes meanwhile ends it
+	}
+	return im
 }
 
 // check opens the store on an image: what was acknowledged is there, nothing else but what was
@@ -122,13 +136,21 @@ func (r *crashRun) take(op vfs.Op, fsys *vfs.Mem) image {
 func (r *crashRun) check(im image) map[string]string {
 	r.t.Helper()
 	o := r.o
-	o.FS, o.IndexDir = im.fsys, r.indexDir()
+	o.FS, o.IndexDir = im.fsys, im.indexes
+	if o.IndexDir == "" {
+		o.IndexDir = r.indexDir()
+	}
 	s, err := shard.Open("store", o)
 	if err != nil {
 		r.t.Fatalf("%s: %v", im.what, err)
 	}
 	got := read(r.t, s, index.All(), chunk.Always)
 	r.compare(im, got)
+	for _, host := range []string{"h0", "h1", "h2", "h3"} { // the index finds all of them, and no others
+		found := maps.Clone(got)
+		maps.DeleteFunc(found, func(k, _ string) bool { return !strings.Contains(k, fmt.Sprintf("host=%q", host)) })
+		compare(r.t, im.what+" host:"+host, read(r.t, s, mustParse(r.t, "host:"+host), chunk.Always), found)
+	}
 	if err := s.Check(context.Background(), func(f shard.Finding) { r.t.Errorf("%s: %v", im.what, f) }); err != nil {
 		r.t.Fatalf("%s: %v", im.what, err)
 	}
@@ -181,11 +203,14 @@ func TestCrash(t *testing.T) {
 			r := newCrashRun(t, seed, 1+int(seed%2))
 			var images []image
 			every := 2 + r.rng.IntN(8)
+			if seed >= 4 { // with work in the background
+				r.o.Manual, r.o.HeadBytes = false, 16<<10
+			}
 			r.fsys.Hook(func(op vfs.Op) error {
 				r.mu.Lock() // shards work in parallel
 				defer r.mu.Unlock()
 				if op.Change && (op.N%int64(every) == 0 || op.N < 60 && seed < 1) {
-					images = append(images, r.take(op, r.fsys.Crash(r.rng)))
+					images = append(images, r.take(op, len(images)%12 == 6))
 				}
 				return nil
 			})
@@ -205,7 +230,7 @@ func TestCrash(t *testing.T) {
 				}
 				got := r.check(im)
 				again := im.fsys.Crash(r.rng) // what was found is durable now
-				r.look(image{im.what + ", again", again, got, got})
+				r.look(image{what: im.what + ", again", fsys: again, acked: got, next: got})
 			}
 			t.Logf("%d images", len(images))
 		})
@@ -230,12 +255,12 @@ func TestFailingDisk(t *testing.T) {
 			t.Fatalf("%s: %s: %v", what, r.doing, err)
 		}
 		r.fsys.Hook(nil)
-		im := image{what + ": " + r.doing, r.fsys.Crash(r.rng), r.acked, r.next}
+		im := image{what: what + ": " + r.doing, fsys: r.fsys.Crash(r.rng), acked: r.acked, next: r.next}
 		killed := im
 		killed.fsys = r.fsys.Clone()
 		got := r.check(killed)
 		r.look(im)
-		r.look(image{killed.what + ", opened, and crashed later", killed.fsys.Crash(r.rng), got, got})
+		r.look(image{what: im.what + ", opened, and crashed later", fsys: killed.fsys.Crash(r.rng), acked: got, next: got})
 		if r.store != nil {
 			_ = r.store.Close() // may tell again what failed
 		}
