@@ -242,3 +242,43 @@ func TestAbort(t *testing.T) {
 		t.Errorf("left behind: %v", names)
 	}
 }
+
+// Every page damaged, one after another: the series of the others are all yielded.
+func TestEntriesAfterDamage(t *testing.T) {
+	fs := vfs.NewMem()
+	all := pods(t, 300)
+	write(t, fs, "a", all, codec.Fast)
+	whole, _ := vfs.ReadFile(fs, "a")
+	var text strings.Builder
+	if err := segment.Inspect(&text, fs, "a", false); err != nil {
+		t.Fatal(err)
+	}
+	pages := 0
+	for line := range strings.Lines(text.String()) {
+		kind, rest, _ := strings.Cut(line, " page ")
+		var at, size, in int
+		if n, _ := fmt.Sscanf(strings.TrimSpace(rest), "%d +%d %d", &at, &size, &in); n != 3 || kind == "lookup" {
+			continue
+		}
+		pages++
+		data := slices.Clone(whole)
+		data[at+size-1] ^= 0x80
+		if err := vfs.WriteFile(fs, "b", data); err != nil {
+			t.Fatal(err)
+		}
+		found, bad := 0, 0
+		for _, err := range open(t, fs, "b").Entries() {
+			if err != nil {
+				bad++
+			} else {
+				found++
+			}
+		}
+		if bad != 1 || found != 3000-in {
+			t.Errorf("damage in a %s page of %d: %d series, %d errors", kind, in, found, bad)
+		}
+	}
+	if pages < 6 {
+		t.Errorf("%d pages", pages)
+	}
+}

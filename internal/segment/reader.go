@@ -277,41 +277,53 @@ type Entry struct {
 }
 
 // Entries yields all series in source order ([chunk.Series.Compare]), as compaction merges them.
-// An entry may be kept, but not changed. An error comes once, last.
+// An entry may be kept, but not changed. An error, with an empty entry, tells of a page that cannot
+// be read; what else the file has follows, if the loop goes on. Of a series with chunks in that
+// page, those of other pages are yielded.
 func (r *Reader) Entries() iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		var e Entry
-		place := int64(0)
+		place, badNames := int64(0), int64(-1)
 		emit := func() bool {
-			var err error
 			if len(e.Chunks) == 0 {
 				return true
 			}
-			e.Identity, err = r.identity(place)
-			place++
-			return yield(e, err) && err == nil
+			var err error
+			done := e
+			e = Entry{}
+			done.Identity, err = r.identity(place)
+			switch {
+			case err == nil:
+				return yield(done, nil)
+			case badNames == place/pageSeries:
+				return true // said before
+			}
+			badNames = place / pageSeries
+			return yield(Entry{}, err)
 		}
-		for n := range r.index.directory {
+		for n, d := range r.index.directory {
 			p, err := r.metas(n)
 			if err != nil {
-				yield(Entry{}, err)
-				return
+				if !emit() || !yield(Entry{}, err) {
+					return
+				}
+				continue
 			}
-			metas := p.metas
-			for len(metas) > 0 {
-				k := 1
-				for k < len(metas) && metas[k].Series == metas[0].Series {
+			at := d.place
+			for i := 0; i < len(p.metas); at++ {
+				k := i + 1
+				for k < len(p.metas) && p.metas[k].Series == p.metas[i].Series {
 					k++
 				}
-				if len(e.Chunks) > 0 && e.Series == metas[0].Series {
-					e.Chunks = append(slices.Clip(e.Chunks), metas[:k]...)
+				if len(e.Chunks) > 0 && place == at && e.Series == p.metas[i].Series {
+					e.Chunks = append(slices.Clip(e.Chunks), p.metas[i:k]...)
 				} else {
 					if !emit() {
 						return
 					}
-					e = Entry{Series: metas[0].Series, Chunks: metas[:k:k]}
+					place, e = at, Entry{Series: p.metas[i].Series, Chunks: p.metas[i:k:k]}
 				}
-				metas = metas[k:]
+				i = k
 			}
 		}
 		emit()
