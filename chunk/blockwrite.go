@@ -151,8 +151,10 @@ func (w *blockWriter) appendGroup(g *groupRows, rows []BlockRow) {
 		num   protowire.Number
 		value int
 	}{
-		{groupFieldTime, g.time}, {groupFieldOffset, g.offset},
-		{groupFieldRows, g.groupKey.rows}, {groupFieldKind, int(g.kind)},
+		{groupFieldTime, g.time},
+		{groupFieldOffset, g.offset},
+		{groupFieldRows, g.groupKey.rows},
+		{groupFieldKind, int(g.kind)},
 	} {
 		if f.value != 0 {
 			m = protowire.AppendTag(m, f.num, protowire.VarintType)

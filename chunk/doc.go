@@ -2,7 +2,7 @@
 // statistics; and the block, the protobuf message in which the chunks of one source are kept.
 // It knows nothing of files, indexes or queries.
 //
-// Start at [Samples] and [Dimensions] for the words, at [Builder] for the bytes.
+// Start at [Samples] and [Dimensions] for the words, at [AppendBlock] and [Block] for the bytes.
 package chunk
 
 import "errors"
