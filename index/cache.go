@@ -4,68 +4,73 @@ import (
 	"container/list"
 	"sync"
 
-	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/blevesearch/vellum"
 	"github.com/blevesearch/vellum/levenshtein"
 	"github.com/blevesearch/vellum/regexp"
 )
 
-const defaultCacheBytes = 8 << 20
+const defaultCacheBytes = 32 << 20
 
-// cacheKey names what many terms of one file match.
+// cacheKey names what is known of a field of one file.
 type cacheKey struct {
 	file  uint64
 	field string
-	text  string // of the matcher
+	text  string // of the matcher, for what matches it
 }
 
-// A cache keeps the results that were used last. Its bitmaps are not to be modified.
-type cache struct {
+// A cache keeps the values that were used last. They are not to be modified.
+type cache[V any] struct {
 	mu      sync.Mutex
 	limit   int64
 	size    int64
 	entries map[cacheKey]*list.Element
-	order   list.List // of *cacheEntry, the last used first
+	order   list.List // of *cacheEntry[V], the last used first
 }
 
-type cacheEntry struct {
-	key  cacheKey
-	docs *roaring.Bitmap
-	size int64
+type cacheEntry[V any] struct {
+	key   cacheKey
+	value V
+	size  int64
 }
 
-func newCache(limit int64) *cache {
-	if limit == 0 {
-		limit = defaultCacheBytes
-	}
-	return &cache{limit: limit, entries: map[cacheKey]*list.Element{}}
+func newCache[V any](limit int64) *cache[V] {
+	return &cache[V]{limit: limit, entries: map[cacheKey]*list.Element{}}
 }
 
-func (c *cache) get(key cacheKey) *roaring.Bitmap {
+func (c *cache[V]) get(key cacheKey) (value V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[key]
 	if e == nil {
-		return nil
+		return value, false
 	}
 	c.order.MoveToFront(e)
-	return e.Value.(*cacheEntry).docs
+	return e.Value.(*cacheEntry[V]).value, true
 }
 
-func (c *cache) put(key cacheKey, docs *roaring.Bitmap) {
-	size := int64(docs.GetSizeInBytes()) + int64(len(key.text)+len(key.field)) + 200
+// put keeps value, of size bytes, where there is room for a second one of its size.
+func (c *cache[V]) put(key cacheKey, value V, size int64) {
+	size += int64(len(key.text)+len(key.field)) + 200
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if size > c.limit/2 || c.entries[key] != nil {
 		return
 	}
-	c.entries[key] = c.order.PushFront(&cacheEntry{key, docs, size})
+	c.entries[key] = c.order.PushFront(&cacheEntry[V]{key, value, size})
 	for c.size += size; c.size > c.limit; {
-		last := c.order.Back()
-		e := c.order.Remove(last).(*cacheEntry)
+		e := c.order.Remove(c.order.Back()).(*cacheEntry[V])
 		delete(c.entries, e.key)
 		c.size -= e.size
 	}
+}
+
+// clear forgets all.
+func (c *cache[V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+	c.order.Init()
+	c.size = 0
 }
 
 // fuzzies makes the automata of fuzzy words; the tables behind them are made once.

@@ -34,8 +34,9 @@ type Options struct {
 	// that could match a phrase are looked up with it, which is faster than to look at all values.
 	// It is called during a search, by any goroutine.
 	Identity func(ordinal uint32) (chunk.Dimensions, bool)
-	// CacheBytes bounds the memory for the results of wildcards, expressions and the like in
-	// files, which never change. 0 means 8 MiB; negative, none.
+	// CacheBytes bounds the memory for what is kept of files, which never change: the results of
+	// wildcards, expressions and the like, and the terms of dictionaries. 0 means 32 MiB; negative,
+	// none.
 	CacheBytes int64
 }
 
@@ -44,8 +45,9 @@ type Options struct {
 type Index struct {
 	dir     string
 	options Options
-	temp    bool // dir is removed at the end
-	cache   *cache
+	temp    bool                    // dir is removed at the end
+	results *cache[*roaring.Bitmap] // what many terms of a field match
+	terms   *cache[*termList]
 	fuzzies fuzzies
 
 	write  sync.Mutex // one writer at a time; guards what follows
@@ -64,7 +66,14 @@ type Index struct {
 //
 // An index does not lock its folder: at most one process at a time may open it for writing.
 func Open(dir string, options Options) (*Index, error) {
-	ix := &Index{dir: dir, options: options, cache: newCache(options.CacheBytes)}
+	limit := options.CacheBytes
+	if limit == 0 {
+		limit = defaultCacheBytes
+	}
+	ix := &Index{
+		dir: dir, options: options,
+		results: newCache[*roaring.Bitmap](limit / 4), terms: newCache[*termList](limit - limit/4),
+	}
 	if err := ix.open(); err != nil {
 		return nil, fmt.Errorf("index %s: %w", dir, err)
 	}
@@ -302,6 +311,9 @@ func (ix *Index) where(err *error) {
 // missing returns the docs that are not in v. Docs are sorted, and reused.
 func missing(v *view, docs []Doc) []Doc {
 	for _, s := range v.segments {
+		if len(docs) == 0 || docs[0].Ordinal > s.ordinal(s.entry.Documents-1) {
+			continue
+		}
 		lo, hi := s.entry.First, uint64(s.entry.First)+uint64(s.entry.Documents)
 		var have *roaring.Bitmap
 		if s.ordinals != nil {

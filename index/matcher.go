@@ -323,6 +323,16 @@ func (b bound) text() string {
 	return quote(b.value)
 }
 
+// prefix is literal text that every match begins with.
+func (p *pattern) prefix() string {
+	re, err := regexp.Compile("(?s:" + p.source + ")")
+	if err != nil {
+		return ""
+	}
+	prefix, _ := re.LiteralPrefix()
+	return prefix
+}
+
 // plain returns the parsed expression where an automaton over bytes matches the same values: it
 // has no assertions and no lazy repetitions; else nil.
 func (p *pattern) plain() *syntax.Regexp {

@@ -209,16 +209,7 @@ func (q *query) terms(field string, m matcher) (*roaring.Bitmap, error) {
 			s = q.ix.scanFor(m)
 			q.scans[m] = s
 		}
-		limit := often{ctx: q.ctx}
-		return eachTerm(d, s.automaton, s.from, s.until, func(term []byte, pointer uint64) error {
-			if err := limit.err(); err != nil {
-				return err
-			}
-			if s.test != nil && !s.test(term) {
-				return nil
-			}
-			return q.add(docs, pointer)
-		})
+		return q.each(field, s, func(_ []byte, pointer uint64) error { return q.add(docs, pointer) })
 	})
 }
 
@@ -234,7 +225,7 @@ func (q *query) add(docs dense, pointer uint64) error {
 // cached returns the documents that fill adds, or those that it added when it was asked last.
 func (q *query) cached(field, text string, fill func(dense) error) (*roaring.Bitmap, error) {
 	key := cacheKey{q.seg.number, field, text}
-	if docs := q.ix.cache.get(key); docs != nil {
+	if docs, ok := q.ix.results.get(key); ok {
 		return docs, nil
 	}
 	bits := newDense(q.seg.entry.Documents)
@@ -242,7 +233,7 @@ func (q *query) cached(field, text string, fill func(dense) error) (*roaring.Bit
 		return nil, err
 	}
 	docs := bits.bitmap()
-	q.ix.cache.put(key, docs)
+	q.ix.results.put(key, docs, int64(docs.GetSizeInBytes()))
 	return docs, nil
 }
 
@@ -343,25 +334,16 @@ const phraseField = "phrase"
 func (q *query) phraseByValue(p *phraseFilter) (*roaring.Bitmap, error) {
 	return q.cached(phraseField, p.String(), func(docs dense) error {
 		var words []word
-		limit := often{ctx: q.ctx}
 		must := p.longest()
-		for _, name := range q.seg.fields {
-			d, err := q.seg.dict(valuePrefix + name)
-			if err != nil {
-				return err
+		s := scan{test: func(term []byte) bool {
+			if must != "" && !containsFold(term, must) {
+				return false
 			}
-			err = eachTerm(d, &anyTerm{}, nil, nil, func(term []byte, pointer uint64) error {
-				if err := limit.err(); err != nil {
-					return err
-				}
-				if must != "" && !containsFold(term, must) {
-					return nil
-				}
-				if words = appendWords(words[:0], string(term)); !p.matchWords(words) {
-					return nil
-				}
-				return q.add(docs, pointer)
-			})
+			words = appendWords(words[:0], string(term))
+			return p.matchWords(words)
+		}}
+		for _, name := range q.seg.fields {
+			err := q.each(valuePrefix+name, s, func(_ []byte, pointer uint64) error { return q.add(docs, pointer) })
 			if err != nil {
 				return err
 			}

@@ -74,15 +74,9 @@ func (q *query) among(within *roaring.Bitmap) (docs dense, ok bool) {
 // countTerms adds to counts, for each of the first limit terms of field with prefix that occur in
 // docs, in how many.
 func (q *query) countTerms(counts map[string]int, field, prefix string, docs dense, limit int) error {
-	d, err := q.seg.dict(field)
-	if err != nil || d == nil {
-		return err
-	}
-	often, found := often{ctx: q.ctx}, 0
-	return ended(eachTerm(d, &anyTerm{}, from(prefix), after(prefix), func(term []byte, pointer uint64) error {
-		if err := often.err(); err != nil {
-			return err
-		}
+	found := 0
+	s := scan{from: from(prefix), until: after(prefix)}
+	return ended(q.each(field, s, func(term []byte, pointer uint64) error {
 		p, err := newPostings(q.seg.data, pointer)
 		if err != nil {
 			return err
@@ -144,7 +138,11 @@ func (ix *Index) Complete(ctx context.Context, prefix string, limit int) ([]Comp
 		}
 		for _, name := range q.seg.fields {
 			if strings.HasPrefix(name, prefix) {
-				names[name] = 0
+				n, err := q.countName(name, docs)
+				if err != nil {
+					return err
+				}
+				names[name] += n
 			}
 			if values[name] == nil {
 				values[name] = map[string]int{}
@@ -159,13 +157,6 @@ func (ix *Index) Complete(ctx context.Context, prefix string, limit int) ([]Comp
 		return nil, err
 	}
 	list := completions(nil, NameCompletion, "", sorted(names, limit))
-	for i := range list {
-		found, err := ix.Search(ctx, &fieldFilter{list[i].Text, anyValue{}})
-		if err != nil {
-			return nil, err
-		}
-		list[i].Count = int(found.GetCardinality())
-	}
 	list = completions(list, WordCompletion, "", sorted(words, limit))
 	var all []Completion
 	for name, counts := range values {
@@ -175,6 +166,18 @@ func (ix *Index) Complete(ctx context.Context, prefix string, limit int) ([]Comp
 		return cmp.Or(strings.Compare(a.Text, b.Text), strings.Compare(a.Name, b.Name))
 	})
 	return append(list, all[:min(limit, len(all))]...), nil
+}
+
+// countName returns in how many of docs the dimension is: each has one value at most.
+func (q *query) countName(name string, docs dense) (n int, err error) {
+	err = q.each(valuePrefix+name, scan{}, func(_ []byte, pointer uint64) error {
+		p, err := newPostings(q.seg.data, pointer)
+		if err == nil {
+			n += docs.count(p)
+		}
+		return err
+	})
+	return n, err
 }
 
 func completions(dst []Completion, kind CompletionKind, name string, counts []ValueCount) []Completion {
