@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	bleve "github.com/blevesearch/scorch_segment_api/v2"
 	zap "github.com/blevesearch/zapx/v16"
 
 	"github.com/chronodex/chronodex/chunk"
@@ -60,7 +60,7 @@ type Index struct {
 }
 
 // Open opens the index in the folder dir, which it makes where it is missing, unless read-only. An
-// empty dir means a temporary folder, which Close removes. An index whose files are not what was
+// empty dir means a temporary folder, which Close removes, and which is not made durable. An index whose files are not what was
 // written is an error that wraps [ErrDamaged]; a read-only one that is not there, one that wraps
 // [fs.ErrNotExist]. Opening reads all files once, for their checksums.
 //
@@ -284,7 +284,11 @@ func (ix *Index) Add(docs []Doc) (err error) {
 		return err
 	}
 	name := ix.newName()
-	if err := seg.(bleve.UnpersistedSegment).Persist(filepath.Join(ix.dir, name)); err != nil {
+	err = createFile(filepath.Join(ix.dir, name), !ix.temp, func(w io.Writer) error {
+		_, err := seg.(io.WriterTo).WriteTo(w)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	n := uint32(len(docs))
@@ -361,7 +365,7 @@ func (ix *Index) install(segments []segment, next uint64) error {
 	isIn := func(list []segment, f *file) bool {
 		return slices.ContainsFunc(list, func(s segment) bool { return s.file == f })
 	}
-	err := m.write(ix.dir)
+	err := m.write(ix.dir, !ix.temp)
 	if err == nil {
 		ix.next = next
 		ix.ceiling.Store(next)
@@ -473,7 +477,7 @@ func tier(s segment) int {
 func (ix *Index) merge(ctx context.Context, from int) error {
 	old := ix.current.segments
 	name := ix.newName()
-	ordinals, err := pack(ctx, filepath.Join(ix.dir, name), old[from:])
+	ordinals, err := pack(ctx, filepath.Join(ix.dir, name), old[from:], !ix.temp)
 	if err != nil {
 		return fmt.Errorf("merge: %w", err)
 	}

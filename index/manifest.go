@@ -50,8 +50,8 @@ type manifestSegment struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// write replaces the manifest of dir, durably.
-func (m *manifest) write(dir string) error {
+// write replaces the manifest of dir.
+func (m *manifest) write(dir string, durable bool) error {
 	text, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
@@ -59,25 +59,35 @@ func (m *manifest) write(dir string) error {
 	text = append(text, '\n')
 	text = fmt.Appendf(text, "%08x\n", crc32.Checksum(text, castagnoli))
 	path := filepath.Join(dir, manifestName)
-	if err := writeFile(path+".tmp", text); err != nil {
+	err = createFile(path+".tmp", durable, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
 	if err := os.Rename(path+".tmp", path); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	return syncDir(dir)
+	if durable {
+		return syncDir(dir)
+	}
+	return nil
 }
 
-func writeFile(path string, data []byte) error {
+// createFile makes a file of what write writes; where that fails, there is none.
+func createFile(path string, durable bool, write func(io.Writer) error) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	if err == nil {
+	if err = write(f); err == nil && durable {
 		err = f.Sync()
 	}
-	return errors.Join(err, f.Close())
+	if err = errors.Join(err, f.Close()); err != nil {
+		_ = os.Remove(path)
+	}
+	return err
 }
 
 // syncDir makes the names in dir durable.

@@ -9,8 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -52,23 +52,15 @@ const dropped = math.MaxUint32
 
 // pack writes what is not deleted of segments to a new file, in the order of the ordinals, which
 // it returns.
-func pack(ctx context.Context, path string, segments []segment) (ordinals []uint32, err error) {
-	defer guard(&err)
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, err
-	}
-	p := &packer{w: bufio.NewWriterSize(f, 1<<20)}
+func pack(ctx context.Context, path string, segments []segment, durable bool) (ordinals []uint32, err error) {
+	p := &packer{}
 	ordinals = p.number(segments)
-	err = p.write(ctx, ordinals)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		_ = os.Remove(path)
-		return nil, err
-	}
-	return ordinals, nil
+	err = createFile(path, durable, func(w io.Writer) (err error) {
+		defer guard(&err)
+		p.w = bufio.NewWriterSize(w, 1<<20)
+		return p.write(ctx, ordinals)
+	})
+	return ordinals, err
 }
 
 // number decides which number each document gets.
