@@ -1,10 +1,9 @@
 package index
 
 import (
-	"encoding/binary"
+	"cmp"
+	"maps"
 	"slices"
-
-	bleve "github.com/blevesearch/bleve_index_api"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -22,143 +21,84 @@ type Doc struct {
 	Dimensions chunk.Dimensions // read during the call only
 }
 
-// A builder makes Bleve's documents of one batch. A keyword, which is a name and a value, is
-// analysed once; the fields that differ for each document are filled when Bleve asks for them, as
-// it asks one document after the other.
-type builder struct {
-	id       bleveID
-	words    bleveWords
+// A batch is the source of the file of some new documents. A keyword, which is a name and a value,
+// is analysed once.
+type batch struct {
 	keywords map[chunk.Dimension]*keyword
-	byWord   map[string]*bleve.TokenFreq
+	words    map[string]*termDocs
+	byField  map[string][]*termDocs
+	current  []*termDocs // what is left of a field
 }
 
-func newBuilder() *builder {
-	return &builder{
-		words:    bleveWords{all: bleve.TokenFrequencies{}},
-		keywords: map[chunk.Dimension]*keyword{},
-		byWord:   map[string]*bleve.TokenFreq{},
+// A keyword is the one term of a dimension's field, and the words of it.
+type keyword struct {
+	termDocs
+	words []*termDocs
+}
+
+// termDocs is a term, and the documents that have it, in order.
+type termDocs struct {
+	term string
+	docs []uint32
+}
+
+// newBatch numbers docs as they are.
+func newBatch(docs []Doc) *batch {
+	b := &batch{
+		keywords: map[chunk.Dimension]*keyword{}, words: map[string]*termDocs{}, byField: map[string][]*termDocs{},
 	}
-}
-
-// documents returns Bleve's form of docs. It is for one goroutine, and until the next call.
-func (b *builder) documents(docs []Doc) []bleve.Document {
-	list := make([]bleve.Document, len(docs))
 	for i, doc := range docs {
-		d := &document{b: b, ordinal: doc.Ordinal, keywords: make([]*keyword, len(doc.Dimensions))}
-		for k, pair := range doc.Dimensions {
-			d.keywords[k] = b.keyword(pair)
+		for _, pair := range doc.Dimensions {
+			k := b.keyword(pair)
+			k.docs = append(k.docs, uint32(i))
+			for _, w := range k.words {
+				if n := len(w.docs); n == 0 || w.docs[n-1] != uint32(i) {
+					w.docs = append(w.docs, uint32(i))
+				}
+			}
 		}
-		list[i] = d
 	}
-	return list
+	for _, list := range b.byField {
+		slices.SortFunc(list, func(a, b *termDocs) int { return cmp.Compare(a.term, b.term) })
+	}
+	return b
 }
 
-func (b *builder) keyword(pair chunk.Dimension) *keyword {
+func (b *batch) keyword(pair chunk.Dimension) *keyword {
 	k := b.keywords[pair]
 	if k != nil {
 		return k
 	}
-	k = &keyword{field: valuePrefix + pair.Name, value: pair.Value}
-	k.tokens = bleve.TokenFrequencies{k.value: newToken(k.value)}
-	for _, w := range Words(pair.Value) {
-		token := b.byWord[w]
-		if token == nil {
-			token = newToken(w)
-			b.byWord[w] = token
-		}
-		k.words = append(k.words, token)
-		k.texts = append(k.texts, w)
-	}
+	k = &keyword{termDocs: termDocs{term: pair.Value}}
 	b.keywords[pair] = k
+	field := valuePrefix + pair.Name
+	b.byField[field] = append(b.byField[field], &k.termDocs)
+	for _, text := range Words(pair.Value) {
+		w := b.words[text]
+		if w == nil {
+			w = &termDocs{term: text}
+			b.words[text] = w
+			b.byField[wordsField] = append(b.byField[wordsField], w)
+		}
+		k.words = append(k.words, w)
+	}
 	return k
 }
 
-// newToken returns a token without frequency or places, which Bleve then does not store.
-func newToken(term string) *bleve.TokenFreq { return &bleve.TokenFreq{Term: []byte(term)} }
+func (b *batch) fields() []string { return slices.Collect(maps.Keys(b.byField)) }
 
-// document is one series as Bleve sees it.
-type document struct {
-	b        *builder
-	ordinal  uint32
-	keywords []*keyword
+func (b *batch) open(field string) error {
+	b.current = b.byField[field]
+	return nil
 }
 
-func (d *document) ID() string                                 { return string(docID(d.ordinal)) }
-func (d *document) Size() int                                  { return 0 }
-func (d *document) VisitComposite(bleve.CompositeFieldVisitor) {}
-func (d *document) HasComposite() bool                         { return false }
-func (d *document) NumPlainTextBytes() uint64                  { return 0 }
-func (d *document) AddIDField()                                {}
-func (d *document) StoredFieldsBytes() uint64                  { return 0 }
-func (d *document) Indexed() bool                              { return true }
-
-func (d *document) VisitFields(visit bleve.FieldVisitor) {
-	d.b.id.ordinal = d.ordinal
-	visit(&d.b.id)
-	for _, k := range d.keywords {
-		visit(k)
+func (b *batch) next() (term []byte, docs []uint32, err error) {
+	if len(b.current) == 0 {
+		return nil, nil, nil
 	}
-	d.b.words.keywords = d.keywords
-	visit(&d.b.words)
-}
-
-// docID is the id of a series' document: its ordinal, big-endian.
-func docID(ordinal uint32) []byte { return binary.BigEndian.AppendUint32(nil, ordinal) }
-
-// unstored is what the fields have in common.
-type unstored struct{}
-
-func (unstored) Value() []byte                       { return nil }
-func (unstored) ArrayPositions() []uint64            { return nil }
-func (unstored) EncodedFieldType() byte              { return 't' }
-func (unstored) Analyze()                            {}
-func (unstored) Options() bleve.FieldIndexingOptions { return bleve.IndexField | bleve.SkipFreqNorm }
-func (unstored) AnalyzedLength() int                 { return 1 }
-func (unstored) NumPlainTextBytes() uint64           { return 0 }
-
-// keyword is the field of a dimension: its one term is the whole value.
-type keyword struct {
-	unstored
-	field  string
-	value  string
-	tokens bleve.TokenFrequencies
-	words  []*bleve.TokenFreq // of the value
-	texts  []string           // of the words
-}
-
-func (k *keyword) Name() string                                     { return k.field }
-func (k *keyword) AnalyzedTokenFrequencies() bleve.TokenFrequencies { return k.tokens }
-
-// bleveWords is the field of all words of a document.
-type bleveWords struct {
-	unstored
-	keywords []*keyword
-	all      bleve.TokenFrequencies
-}
-
-func (w *bleveWords) Name() string { return wordsField }
-
-func (w *bleveWords) AnalyzedTokenFrequencies() bleve.TokenFrequencies {
-	clear(w.all)
-	for _, k := range w.keywords {
-		for i, text := range k.texts {
-			w.all[text] = k.words[i]
-		}
-	}
-	return w.all
-}
-
-// bleveID is the id, stored and, as nothing searches for it, not indexed.
-type bleveID struct {
-	unstored
-	ordinal uint32
-}
-
-func (i *bleveID) Name() string                                     { return idField }
-func (i *bleveID) Value() []byte                                    { return docID(i.ordinal) }
-func (i *bleveID) AnalyzedTokenFrequencies() bleve.TokenFrequencies { return nil }
-func (i *bleveID) Options() bleve.FieldIndexingOptions {
-	return bleve.IndexField | bleve.StoreField | bleve.SkipFreqNorm
+	t := b.current[0]
+	b.current = b.current[1:]
+	return []byte(t.term), t.docs, nil
 }
 
 // maxNames bounds the distinct names of a batch: Bleve numbers fields with 16 bits.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"sync/atomic"
 
 	"github.com/RoaringBitmap/roaring/v2"
-	zap "github.com/blevesearch/zapx/v16"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -279,27 +277,19 @@ func (ix *Index) Add(docs []Doc) (err error) {
 	if n := countNames(docs); n > maxNames {
 		return fmt.Errorf("%d distinct dimensions in a batch, at most %d", n, maxNames)
 	}
-	seg, _, err := (&zap.ZapPlugin{}).New(newBuilder().documents(docs))
-	if err != nil {
-		return err
-	}
 	name := ix.newName()
-	err = createFile(filepath.Join(ix.dir, name), !ix.temp, func(w io.Writer) error {
-		_, err := seg.(io.WriterTo).WriteTo(w)
+	ordinals := make([]uint32, len(docs))
+	for i, d := range docs {
+		ordinals[i] = d.Ordinal
+	}
+	if err := pack(context.Background(), filepath.Join(ix.dir, name), ordinals, newBatch(docs), !ix.temp); err != nil {
 		return err
-	})
+	}
+	f, err := ix.adopt(name, ordinals)
 	if err != nil {
 		return err
 	}
-	n := uint32(len(docs))
-	first := docs[0].Ordinal
-	f, err := ix.adopt(manifestSegment{
-		File: name, Documents: n, First: first, Gaps: docs[n-1].Ordinal-first != n-1,
-	})
-	if err != nil {
-		return err
-	}
-	next := max(ix.next, uint64(docs[n-1].Ordinal)+1)
+	next := max(ix.next, uint64(docs[len(docs)-1].Ordinal)+1)
 	if err := ix.install(append(slices.Clone(v.segments), segment{file: f}), next); err != nil {
 		return err
 	}
@@ -338,10 +328,14 @@ func (ix *Index) newName() string {
 	return fmt.Sprintf("%08d%s", ix.number, segmentSuffix)
 }
 
-// adopt completes entry with the checksum of its file, and opens it.
-func (ix *Index) adopt(entry manifestSegment) (f *file, err error) {
-	entry.Bytes, entry.CRC32C, err = checksum(filepath.Join(ix.dir, entry.File))
-	if err != nil {
+// adopt opens the new file of the documents with the ordinals.
+func (ix *Index) adopt(name string, ordinals []uint32) (*file, error) {
+	n := len(ordinals)
+	entry := manifestSegment{
+		File: name, Documents: uint32(n), First: ordinals[0], Gaps: int(ordinals[n-1]-ordinals[0]) != n-1,
+	}
+	var err error
+	if entry.Bytes, entry.CRC32C, err = checksum(filepath.Join(ix.dir, name)); err != nil {
 		return nil, err
 	}
 	return openFile(ix.dir, entry, ix.number)
@@ -432,7 +426,7 @@ func (ix *Index) Compact(ctx context.Context) (err error) {
 	}
 	defer ix.write.Unlock()
 	defer ix.where(&err)
-	loose := func(s segment) bool { return s.deleted != nil || !s.entry.Packed }
+	loose := func(s segment) bool { return s.deleted != nil }
 	if len(v.segments) < 2 && !slices.ContainsFunc(v.segments, loose) {
 		return nil
 	}
@@ -476,18 +470,15 @@ func tier(s segment) int {
 // merge makes one segment of those from the given one on.
 func (ix *Index) merge(ctx context.Context, from int) error {
 	old := ix.current.segments
+	m, ordinals := newMerger(old[from:])
+	if len(ordinals) == 0 {
+		return ix.install(slices.Clone(old[:from]), ix.next)
+	}
 	name := ix.newName()
-	ordinals, err := pack(ctx, filepath.Join(ix.dir, name), old[from:], !ix.temp)
-	if err != nil {
+	if err := pack(ctx, filepath.Join(ix.dir, name), ordinals, m, !ix.temp); err != nil {
 		return fmt.Errorf("merge: %w", err)
 	}
-	n := len(ordinals)
-	if n == 0 {
-		return errors.Join(ix.install(slices.Clone(old[:from]), ix.next), os.Remove(filepath.Join(ix.dir, name)))
-	}
-	f, err := ix.adopt(manifestSegment{
-		File: name, Documents: uint32(n), First: ordinals[0], Gaps: int(ordinals[n-1]-ordinals[0]) != n-1, Packed: true,
-	})
+	f, err := ix.adopt(name, ordinals)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,6 @@ type manifestSegment struct {
 	Documents uint32 `json:"documents"`
 	First     uint32 `json:"first"`             // ordinal of the first document
 	Gaps      bool   `json:"gaps,omitempty"`    // the ordinals do not count up from First: ask the ids
-	Packed    bool   `json:"packed,omitempty"`  // written without frequencies, and with runs
 	Deleted   []byte `json:"deleted,omitempty"` // a roaring bitmap of documents
 }
 
