@@ -9,7 +9,7 @@
 // # Choice
 //
 // An encoder takes the smallest of several forms, where a nanosecond of decoding a value counts
-// as 1/64 byte of that value: so no form is taken that saves less than 1 byte in 64 values for
+// as 1/32 byte of that value: so no form is taken that saves less than 1 byte in 32 values for
 // each nanosecond that it adds. Decoding a value costs 0.2 ns (constant) to 4 ns (Huffman code,
 // then a delta), 6 ns for doubles near a model. What is tried for a column is bounded by a
 // multiple of its rows. [Fast] tries no Huffman codes and no siblings; the decoder is the same.

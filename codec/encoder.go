@@ -47,7 +47,7 @@ type plan struct {
 
 // decodeCost says what a nanosecond of decoding a value is worth in bytes of that value: a form
 // that takes 2 ns a value longer must save 2·decodeCost bytes a value.
-const decodeCost = 1.0 / 64
+const decodeCost = 1.0 / 32
 
 // binsCost is what it costs, in bytes, to read the table of a Huffman code: 1500 ns.
 const binsCost = 1500 * decodeCost

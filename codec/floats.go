@@ -92,6 +92,21 @@ func plus(dst, other []float64, f float64) {
 	}
 }
 
+// shifted sets dst to v + f·y, of the same length.
+func shifted(dst, other []float64, f, v float64) {
+	for len(dst) >= 4 && len(other) >= 4 {
+		d, y := (*[4]float64)(dst), (*[4]float64)(other)
+		d[0] = v + f*y[0]
+		d[1] = v + f*y[1]
+		d[2] = v + f*y[2]
+		d[3] = v + f*y[3]
+		dst, other = dst[4:], other[4:]
+	}
+	for i, y := range other {
+		dst[i] = v + f*y
+	}
+}
+
 // toOrdered maps a double to an integer in the order of the numbers, NaNs at the ends.
 func toOrdered(v float64) int64 {
 	b := int64(math.Float64bits(v))
@@ -178,6 +193,28 @@ func (r *reader) decimals(dst []float64, ref Ref, other []float64, times []int64
 	}
 }
 
+// isConst reports whether the next stream is one value, without prediction or divisor.
+func (r *reader) isConst() bool {
+	return len(r.rest) > 0 && (r.rest[0] == formConst || r.rest[0] == formConst|headBase)
+}
+
+// sparseDoubles decodes a sparse stream without prediction.
+func (r *reader) sparseDoubles(dst []float64, s scale) {
+	head := r.byte()
+	base, gcd := int64(0), int64(1)
+	if head&headBase != 0 {
+		base = r.varint()
+	}
+	if head&headGCD != 0 {
+		gcd = int64(r.uvarint())
+	}
+	fill(dst, s.of(base+gcd*int64(r.uvarint())))
+	rows, rest := r.sparseList(len(dst), 0)
+	for i, row := range rows {
+		dst[row] = s.of(base + gcd*rest[i])
+	}
+}
+
 // scaled decodes a stream of the integers of decimals. Constants, runs and sparse ones, the
 // commonest, are scaled once and not for each row, and a delta is undone in the same pass.
 func (r *reader) scaled(dst []float64, s scale) {
@@ -186,7 +223,7 @@ func (r *reader) scaled(dst []float64, s scale) {
 		return
 	}
 	switch head := r.rest[0]; {
-	case head == formConst || head == formConst|headBase:
+	case r.isConst():
 		var one [1]int64
 		r.stream(one[:], 0)
 		fill(dst, s.of(one[0]))
@@ -196,6 +233,8 @@ func (r *reader) scaled(dst []float64, s scale) {
 		scaled := grown(&r.floats, len(values))
 		s.all(scaled, values)
 		spread(dst, lengths, scaled)
+	case head>>headOrder == 0 && head&formBits == formSparse:
+		r.sparseDoubles(dst, s)
 	case head>>headOrder == 1 && s.exponent == 0:
 		ints := r.intsOf(dst)
 		sum := r.undone(ints)
@@ -246,8 +285,15 @@ func (r *reader) referring(dst []float64, s scale, ref Ref, other []float64, tim
 		return
 	}
 	if s.exponent == 0 { // integers below 2^53, whose sums are exact
+		sign := float64(1 - 2*int(how))
+		if r.isConst() {
+			var one [1]int64
+			r.stream(one[:], 0)
+			shifted(dst, other, sign, float64(one[0]))
+			return
+		}
 		r.scaled(dst, s)
-		plus(dst, other, float64(1-2*int(how)))
+		plus(dst, other, sign)
 		return
 	}
 	ints := r.intsOf(dst)

@@ -43,19 +43,21 @@ func unpack(dst []int64, src []byte, w uint, base, gcd int64) {
 	if len(dst) == 0 {
 		return
 	}
-	// What is left, under 8 values or under w+8 bytes, lies too near the end to be loaded in words.
-	var pad [168]byte
-	copy(pad[:], src[n/8*int(w):])
+	// What is left is under 8 values, or lies too near the end to be loaded in words.
+	src = src[n/8*int(w):]
+	if need := packedLen(len(dst), w) + 16; len(src) < need {
+		var pad [168]byte
+		copy(pad[:], src)
+		src = pad[:]
+	}
+	mask := uint64(1)<<w - 1
 	for i := range dst {
-		bit := i * int(w)
-		x := binary.LittleEndian.Uint64(pad[bit/8:]) >> (bit % 8)
-		if s := uint(bit % 8); s+w > 64 {
-			x |= uint64(pad[bit/8+8]) << (64 - s)
+		bit := uint(i) * w
+		x := binary.LittleEndian.Uint64(src[bit/8:]) >> (bit % 8)
+		if bit%8+w > 64 {
+			x |= uint64(src[bit/8+8]) << (64 - bit%8)
 		}
-		if w < 64 {
-			x &= 1<<w - 1
-		}
-		dst[i] = base + gcd*int64(x)
+		dst[i] = base + gcd*int64(x&mask)
 	}
 }
 

@@ -29,6 +29,7 @@ type scratch struct {
 	floats  []float64
 	symbols []byte
 	packed  []byte
+	patches [patchBlock]int64
 	huff    *huff0.Scratch
 }
 

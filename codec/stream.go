@@ -156,7 +156,6 @@ func (r *reader) patched(dst []int64, base, gcd int64) {
 		var high []int64
 		var at []byte
 		if head&0x80 != 0 {
-			var room [patchBlock]int64
 			k := int(r.byte()) + 1
 			hw := uint(r.byte())
 			at = r.take(k)
@@ -165,7 +164,7 @@ func (r *reader) patched(dst []int64, base, gcd int64) {
 				r.fail()
 				return
 			}
-			high = room[:k]
+			high = r.patches[:(k+7)&^7] // whole groups are faster
 			unpack(high, src, hw, 0, 1)
 		}
 		src := r.rest
@@ -191,22 +190,32 @@ func (r *reader) sparse(dst []int64, form byte, base, gcd int64, depth int) {
 		r.masked(dst, base, gcd, depth)
 		return
 	}
-	k := r.count(len(dst))
-	gaps := grown(&r.lists[depth][0], k)
-	rest := grown(&r.lists[depth][1], k)
-	r.stream(gaps, depth+1)
+	rows, rest := r.sparseList(len(dst), depth)
+	for i, row := range rows {
+		dst[row] = base + gcd*rest[i]
+	}
+}
+
+// sparseList decodes which of n rows differ, and their latents: how many, gaps, latents. The lists
+// are good until the next stream of that depth is decoded.
+func (r *reader) sparseList(n, depth int) (rows, rest []int64) {
+	k := r.count(n)
+	rows = grown(&r.lists[depth][0], k)
+	rest = grown(&r.lists[depth][1], k)
+	r.stream(rows, depth+1)
 	r.stream(rest, depth+1)
 	if r.bad {
-		return
+		return nil, nil
 	}
-	at := uint64(0)
-	for i, gap := range gaps {
-		at += uint64(gap)
-		if at >= uint64(len(dst)) || uint64(gap) > uint64(len(dst)) {
+	next := uint64(0)
+	for i, gap := range rows {
+		next += uint64(gap)
+		if next >= uint64(n) || uint64(gap) > uint64(n) {
 			r.fail()
-			return
+			return nil, nil
 		}
-		dst[at] = base + gcd*rest[i]
-		at++
+		rows[i] = int64(next)
+		next++
 	}
+	return rows, rest
 }
