@@ -88,6 +88,9 @@ func (s *quantiles) AddRuns(first int, bounds []int32, _ []int64, values []float
 	}
 }
 
+// Grow implements [Grower].
+func (s *quantiles) Grow(i, n int) { s.setValues(i, slices.Grow(s.cells[i].values, n)) }
+
 // setValues sets the values of state i, and keeps account of the memory.
 func (s *quantiles) setValues(i int, values []float64) {
 	s.bytes += 8 * int64(cap(values)-cap(s.cells[i].values))

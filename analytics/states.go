@@ -62,6 +62,12 @@ type Linker interface {
 	Link(from, to int)
 }
 
+// A Grower is the [States] of a function that keeps all values: Grow makes room for n more of them
+// in state i, so that they are not moved when more come.
+type Grower interface {
+	Grow(i, n int)
+}
+
 // AppendBounds appends to dst the bounds that cut rising times at rising edges, for
 // [States.AddRuns]: row numbers b such that rows b[k] up to b[k+1] are the stamps in
 // [edges[k], edges[k+1]). It appends as many numbers as there are edges.

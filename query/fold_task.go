@@ -42,6 +42,7 @@ func (f *folder) work(ctx context.Context, w *worker, t *task) (*partial, error)
 		return nil, err
 	}
 	d := &feed{folder: f, ctx: ctx, w: w, part: t.part, stats: &w.stats[t.part], out: out, need: make([]bool, len(f.funcs))}
+	d.grow(t)
 	start := f.run.now()
 	for i := range t.pieces {
 		if err := context.Cause(ctx); err != nil {
@@ -59,6 +60,30 @@ func (f *folder) work(ctx context.Context, w *worker, t *task) (*partial, error)
 		grown -= texts // the empty ones were counted when they were made
 	}
 	return out, f.run.budget.reserve(grown)
+}
+
+// grow makes room for the values of t in the states that keep them, where there are no windows.
+func (d *feed) grow(t *task) {
+	if d.grid != nil {
+		return
+	}
+	for _, states := range d.out.states {
+		g, ok := states.(analytics.Grower)
+		if !ok {
+			continue
+		}
+		rows := make([]int, len(d.out.slots))
+		for i := range t.pieces {
+			p := &t.pieces[i]
+			constant := p.Exact && p.Stats.Min == p.Stats.Max
+			if d.stock.series[p.series].Kind != chunk.String && !constant {
+				rows[d.w.places[d.groupOf[p.series]]] += p.Rows
+			}
+		}
+		for i, n := range rows {
+			g.Grow(d.out.slots[i].at, n)
+		}
+	}
 }
 
 // slots returns a slot for each group of t, with the windows that it has there, and notes in

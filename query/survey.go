@@ -36,10 +36,11 @@ type piece struct {
 func sizeOf[T any]() int64 { return int64(reflect.TypeFor[T]().Size()) }
 
 // Tasks are cut by what there is, never by how many cores there are, so that sums are added up in
-// one order on every machine. Pieces of a group stay together up to twice as much.
+// one order on every machine.
 const (
-	taskRows   = 256 << 10
-	taskPieces = 1024
+	taskRows    = 512 << 10
+	taskPieces  = 1024
+	shortSeries = 64 << 10 // rows; where series have fewer on average, they are not cut
 )
 
 // takeStock surveys all parts, in parallel. With keep ≥ 0 only the first series by dimensions are
@@ -66,7 +67,7 @@ func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) 
 	}
 	for i, list := range lists {
 		s.pieces += len(list)
-		s.cut(i, byGroup(list))
+		s.cut(i, list)
 	}
 	return s, nil
 }
@@ -180,13 +181,77 @@ func byGroup(list []piece) []piece {
 	return out
 }
 
-// cut appends the tasks of part i.
+// cut appends the tasks of part i. Of short series, a task has all pieces, so that nothing is to be
+// merged; long ones are cut, with the others of their groups.
 func (s *survey) cut(i int, list []piece) {
+	rows, series := 0, 0
+	for k := range list {
+		rows += list[k].Rows
+		if k == 0 || list[k].series != list[k-1].series {
+			series++
+		}
+	}
+	if rows > series*shortSeries {
+		s.cutGroups(i, byGroup(list))
+		return
+	}
+	list = byFirstGroup(list)
+	from, rows := 0, 0
+	for k := range list {
+		if k > from && list[k].series != list[k-1].series && (rows >= taskRows || k-from >= taskPieces) {
+			s.tasks = append(s.tasks, task{part: i, pieces: byGroup(list[from:k])})
+			from, rows = k, 0
+		}
+		rows += list[k].Rows
+	}
+	if from < len(list) {
+		s.tasks = append(s.tasks, task{part: i, pieces: byGroup(list[from:])})
+	}
+}
+
+// byFirstGroup reorders the series of pieces so that those whose first pieces are of one group
+// follow each other.
+func byFirstGroup(list []piece) []piece {
+	place := make(map[uint64]int)
+	var runs [][]piece // by series
+	var keys []int
+	sorted := true
+	for from := 0; from < len(list); {
+		to := from + 1
+		for to < len(list) && list[to].series == list[from].series {
+			to++
+		}
+		k, ok := place[list[from].Group]
+		if !ok {
+			k = len(place)
+			place[list[from].Group] = k
+		}
+		sorted = sorted && (len(keys) == 0 || k >= keys[len(keys)-1])
+		runs, keys = append(runs, list[from:to]), append(keys, k)
+		from = to
+	}
+	if sorted {
+		return list
+	}
+	order := make([]int, len(runs))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return keys[a] - keys[b] })
+	out := make([]piece, 0, len(list))
+	for _, i := range order {
+		out = append(out, runs[i]...)
+	}
+	return out
+}
+
+// cutGroups appends tasks of pieces in order. Pieces of a group stay together up to twice as much.
+func (s *survey) cutGroups(i int, list []piece) {
 	from, rows := 0, 0
 	for k := range list {
 		n := k - from
-		full := rows >= taskRows || n >= taskPieces
-		if full && (list[k].Group != list[k-1].Group || rows >= 2*taskRows || n >= 2*taskPieces) {
+		full := rows >= taskRows/2 || n >= taskPieces
+		if full && (list[k].Group != list[k-1].Group || rows >= taskRows || n >= 2*taskPieces) {
 			s.tasks = append(s.tasks, task{part: i, pieces: list[from:k]})
 			from, rows = k, 0
 		}
