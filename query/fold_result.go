@@ -22,7 +22,9 @@ func (f *folder) results(ctx context.Context) ([]ResultSeries, error) {
 	batches := make([][]ResultSeries, (len(order)+resultBatch-1)/resultBatch)
 	err := f.run.parallel(ctx, len(batches), func(_ *worker, i int) error {
 		m := &rowMaker{folder: f, names: names}
-		for _, g := range order[i*resultBatch : min((i+1)*resultBatch, len(order))] {
+		batch := order[i*resultBatch : min((i+1)*resultBatch, len(order))]
+		m.rows = make([]ResultSeries, 0, len(batch)*len(names))
+		for _, g := range batch {
 			if err := m.group(&f.groups[g]); err != nil {
 				return err
 			}
@@ -38,7 +40,8 @@ type rowMaker struct {
 	*folder
 	names []string
 	rows  []ResultSeries
-	times []int64 // of the row before, to be shared
+	times []int64          // of the row before, to be shared
+	room  chunk.Dimensions // for those of the next rows
 	buf   []float64
 }
 
@@ -84,21 +87,27 @@ func (m *rowMaker) dimensions(g *group, name string) chunk.Dimensions {
 	if len(m.names) == 1 {
 		return g.dims
 	}
-	return withAggregate(g.dims, name)
+	if n := len(g.dims) + 1; cap(m.room)-len(m.room) < n {
+		m.room = make(chunk.Dimensions, 0, n*max(len(m.names), 64))
+	}
+	at := len(m.room)
+	m.room = appendAggregate(m.room, g.dims, name)
+	return m.room[at:len(m.room):len(m.room)]
 }
 
-// withAggregate returns d with the dimension that names an output. Where d has it, from a stage
+// appendAggregate appends d with the dimension that names an output. Where d has it, from a stage
 // before, both are named: mean|max.
-func withAggregate(d chunk.Dimensions, name string) chunk.Dimensions {
+func appendAggregate(dst, d chunk.Dimensions, name string) chunk.Dimensions {
 	i, found := slices.BinarySearchFunc(d, AggregateName, func(p chunk.Dimension, n string) int {
 		return strings.Compare(p.Name, n)
 	})
-	if !found {
-		return slices.Insert(slices.Clone(d), i, chunk.Dimension{Name: AggregateName, Value: name})
+	dst = append(dst, d[:i]...)
+	if found {
+		name = d[i].Value + "|" + name
+		i++
 	}
-	out := slices.Clone(d)
-	out[i].Value += "|" + name
-	return out
+	dst = append(dst, chunk.Dimension{Name: AggregateName, Value: name})
+	return append(dst, d[min(i, len(d)):]...)
 }
 
 // numbers makes the rows of function k, one for each of its outputs.

@@ -170,7 +170,7 @@ func (m *model) aggregate(rows []modelRow, s *aggregate) []modelRow {
 					name += formatNumber(arg)
 				}
 				if outputs > 1 {
-					row.dims = withAggregate(row.dims, name)
+					row.dims = appendAggregate(nil, row.dims, name)
 				}
 				for _, start := range starts {
 					row.points = append(row.points, point{start, define(c.name, arg, windows[start], before[start])})

@@ -101,6 +101,7 @@ func (rd *reader) work(ctx context.Context, w *worker, i int) (notes []string, e
 	start := rd.run.now()
 	defer func() { stats.Duration += rd.run.now().Sub(start) }()
 	var last place
+	var key shared // of last, where stamps are known by their slice
 	for k := range t.pieces {
 		if err := context.Cause(ctx); err != nil {
 			return nil, err
@@ -118,12 +119,16 @@ func (rd *reader) work(ctx context.Context, w *worker, i int) (notes []string, e
 		if s.Len() == 0 {
 			continue
 		}
-		if last.times == nil || !slices.Equal(last.times, s.Times) {
+		now := shared{first: &s.Times[0], n: s.Len(), group: p.Group}
+		if same := now == key && p.Exact; !same && (last.times == nil || !slices.Equal(last.times, s.Times)) {
 			if err := rd.run.budget.reserve(8 * int64(s.Len())); err != nil {
 				return nil, err
 			}
 			stats.BytesDecoded += 8 * int64(s.Len())
 			last = place{times: slices.Clone(s.Times), id: i<<32 | k}
+		}
+		if key = now; !p.Exact {
+			key = shared{}
 		}
 		at := &rd.place[i][k]
 		at.rows, at.times, at.id = s.Len(), last.times, last.id
