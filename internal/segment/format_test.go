@@ -15,7 +15,6 @@ import (
 	"github.com/chronodex/chronodex/internal/segment"
 	"github.com/chronodex/chronodex/internal/vfs"
 	"github.com/cockroachdb/datadriven"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 const formatPage = "../../docs/format.md"
@@ -168,11 +167,11 @@ var messages = map[string][]string{
 // message prints a message up to end.
 func (d *dump) message(end int, name string) {
 	for d.at < end {
-		num, typ, n := protowire.ConsumeTag(d.rest)
-		field := messages[name][num]
-		v, k := protowire.ConsumeVarint(d.rest[n:])
+		tag, n := binary.Uvarint(d.rest) // the field's number, and three bits of its type: 0 is a varint
+		field := messages[name][tag>>3]
+		v, k := binary.Uvarint(d.rest[n:])
 		switch {
-		case typ == protowire.VarintType:
+		case tag&7 == 0:
 			d.take(n+k, "%s.%s %d", name, field, v)
 		case field == "times" || field == "columns":
 			d.take(n+k, "%s.%s, %d bytes", name, field, v)
