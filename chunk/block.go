@@ -238,30 +238,54 @@ type field struct {
 // varints must be varints of 31 bits, those after them up to number last must be bytes; of others
 // nothing is known.
 func nextField(m []byte, varints, last protowire.Number) (f field, rest []byte, err error) {
-	num, typ, n := protowire.ConsumeTag(m)
+	num, typ, n := consumeTag(m)
 	if n < 0 {
 		return f, nil, corrupt("tag of a field")
 	}
 	m = m[n:]
-	f.num = num
+	f.num, f.known = num, num <= last
 	switch typ {
 	case protowire.VarintType:
-		f.value, n = protowire.ConsumeVarint(m)
-		f.known = true
+		f.value, n = consumeVarint(m)
 	case protowire.BytesType:
-		f.data, n = protowire.ConsumeBytes(m)
-		f.known = true
+		var size uint64
+		if size, n = consumeVarint(m); n >= 0 && size <= uint64(len(m)-n) {
+			f.data = m[n : n+int(size) : n+int(size)]
+			n += int(size)
+		} else {
+			n = -1
+		}
 	default:
 		n = protowire.ConsumeFieldValue(num, typ, m)
 	}
 	switch {
 	case n < 0:
 		return f, nil, corrupt("field %d", num)
-	case num > last:
-		f.known = false
+	case !f.known:
 	case num <= varints && (typ != protowire.VarintType || f.value > math.MaxInt32),
 		num > varints && typ != protowire.BytesType:
 		return f, nil, corrupt("field %d of type %d with value %d", num, typ, f.value)
 	}
 	return f, m[n:], nil
+}
+
+// consumeTag is protowire.ConsumeTag, with a short way for tags of one byte.
+func consumeTag(m []byte) (protowire.Number, protowire.Type, int) {
+	if len(m) > 0 && m[0] < 0x80 && m[0] >= 8 {
+		return protowire.Number(m[0] >> 3), protowire.Type(m[0] & 7), 1
+	}
+	return protowire.ConsumeTag(m)
+}
+
+// consumeVarint is protowire.ConsumeVarint, with a short way for numbers of one or two bytes.
+func consumeVarint(m []byte) (uint64, int) {
+	if len(m) > 1 {
+		if m[0] < 0x80 {
+			return uint64(m[0]), 1
+		}
+		if m[1] < 0x80 {
+			return uint64(m[0]&0x7f) | uint64(m[1])<<7, 2
+		}
+	}
+	return protowire.ConsumeVarint(m)
 }

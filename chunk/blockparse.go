@@ -110,7 +110,7 @@ func (b *Block) parseChunks(g *group, series, which []byte) error {
 	ordinal, implied := int64(0), which == nil
 	id := uint32(len(b.groups) - 1)
 	for i := g.first; len(series) > 0; i++ {
-		d, n := protowire.ConsumeVarint(series)
+		d, n := consumeVarint(series)
 		if n < 0 {
 			return corrupt("group %d: series", id)
 		}
@@ -118,7 +118,7 @@ func (b *Block) parseChunks(g *group, series, which []byte) error {
 		ordinal += protowire.DecodeZigZag(d)
 		column := uint64(i - g.first)
 		if !implied {
-			if column, n = protowire.ConsumeVarint(which); n < 0 {
+			if column, n = consumeVarint(which); n < 0 {
 				return corrupt("group %d: columns of its chunks", id)
 			}
 			which = which[n:]

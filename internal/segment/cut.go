@@ -10,8 +10,10 @@ const (
 	// chunkRows is about how many observations a chunk has: time columns are cut into pieces of
 	// equal length, as near to it as can be.
 	chunkRows = 8192
-	// blockValues and blockChunks are where a block is full.
-	blockValues = 1 << 20
+	// A block is full at this many values, so that small units share one. A unit is not parted
+	// for that, since its columns refer to each other, but only over these limits.
+	blockFull   = 1 << 20
+	blockValues = chunk.MaxBlockValues
 	blockChunks = 1024
 )
 

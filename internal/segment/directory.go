@@ -33,6 +33,7 @@ const (
 	statsNone     = 0
 	statsConstant = 1 // all values are equal: only First is kept
 	statsFull     = 2
+	statsAgain    = 3 // those of another chunk before it in the page, which has equal values
 )
 
 // statsOfConstant are the statistics of n equal values.
@@ -84,53 +85,75 @@ const (
 	directoryColumns
 )
 
+// A directoryWriter is the columns of a page in the making.
+type directoryWriter struct {
+	ints      [directoryColumns][]int64
+	again     []int64 // of chunks of the form statsAgain: number of the other chunk in the page
+	constants []float64
+	gaps      [3][]int64 // of full statistics: NaNs, and where the first and the last value are
+	start     []int64    // first stamps of these chunks
+	numbers   [6][]float64
+	seen      map[chunk.Stats]int // full statistics without NaN, which is never equal
+}
+
 // appendDirectory appends a directory page: the count of chunks, the integer columns, and of the
-// chunks whose statistics are kept the rest: gaps, the stamps of the first and the last value
-// relative to the span, and the numbers. Columns of full statistics are encoded together.
+// chunks whose statistics are kept the rest: which other chunk has the same; constants; gaps, the
+// stamps of the first and the last value relative to the span, and the numbers, which are encoded
+// together.
 func appendDirectory(dst []byte, metas []Meta, p codec.Profile) []byte {
-	var ints [directoryColumns][]int64
-	var nans, lead, trail, fullStart []int64
-	var constants []float64
-	full := make([][]float64, 6)
+	w := directoryWriter{seen: make(map[chunk.Stats]int)}
 	for i := range metas {
-		m := &metas[i]
-		form := statsForm(m)
-		for k, v := range [directoryColumns]int64{
-			int64(m.Series), int64(m.Kind), int64(m.Rows), m.Span.Start, m.Span.End - m.Span.Start,
-			int64(m.Block), int64(m.Index), form,
-		} {
-			ints[k] = append(ints[k], v)
-		}
-		s := &m.Stats
-		switch form {
-		case statsConstant:
-			constants = append(constants, s.First)
-		case statsFull:
-			nans = append(nans, s.NaNs)
-			lead = append(lead, s.FirstTime-m.Span.Start)
-			trail = append(trail, m.Span.End-s.LastTime)
-			fullStart = append(fullStart, m.Span.Start)
-			for k, v := range [6]float64{s.First, s.Last, s.Min, s.Max, s.Sum, s.M2} {
-				full[k] = append(full[k], v)
-			}
-		}
+		w.add(metas, i)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(metas)))
-	for _, v := range ints {
+	for _, v := range w.ints {
 		dst = appendInts(dst, v, p)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(constants)))
-	if len(constants) > 0 {
-		dst = appendFloats(dst, [][]float64{constants}, make([]int64, len(constants)), p)
+	if len(w.again) > 0 {
+		dst = appendInts(dst, w.again, p)
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(nans)))
-	if len(nans) > 0 {
-		for _, v := range [][]int64{nans, lead, trail} {
+	if len(w.constants) > 0 {
+		dst = appendFloats(dst, [][]float64{w.constants}, make([]int64, len(w.constants)), p)
+	}
+	if len(w.start) > 0 {
+		for _, v := range w.gaps {
 			dst = appendInts(dst, v, p)
 		}
-		dst = appendFloats(dst, full, fullStart, p)
+		dst = appendFloats(dst, w.numbers[:], w.start, p)
 	}
 	return dst
+}
+
+// add adds chunk i of the page.
+func (w *directoryWriter) add(metas []Meta, i int) {
+	m := &metas[i]
+	form, s := statsForm(m), &m.Stats
+	if form == statsFull {
+		if other, ok := w.seen[*s]; ok && sameStats(metas[other].Stats, *s) { // -0 is not 0
+			form = statsAgain
+			w.again = append(w.again, int64(other))
+		} else {
+			w.seen[*s] = i
+		}
+	}
+	for k, v := range [directoryColumns]int64{
+		int64(m.Series), int64(m.Kind), int64(m.Rows), m.Span.Start, m.Span.End - m.Span.Start,
+		int64(m.Block), int64(m.Index), form,
+	} {
+		w.ints[k] = append(w.ints[k], v)
+	}
+	switch form {
+	case statsConstant:
+		w.constants = append(w.constants, s.First)
+	case statsFull:
+		w.start = append(w.start, m.Span.Start)
+		for k, v := range [3]int64{s.NaNs, s.FirstTime - m.Span.Start, m.Span.End - s.LastTime} {
+			w.gaps[k] = append(w.gaps[k], v)
+		}
+		for k, v := range [6]float64{s.First, s.Last, s.Min, s.Max, s.Sum, s.M2} {
+			w.numbers[k] = append(w.numbers[k], v)
+		}
+	}
 }
 
 // parseDirectory reads a directory page.
@@ -148,34 +171,34 @@ func parseDirectory(b []byte) ([]Meta, error) {
 		case colRows:
 			low, high = 1, codec.MaxRows
 		case colStats:
-			low, high = statsNone, statsFull
+			low, high = statsNone, statsAgain
 		}
 		ints[k] = r.bounded(n, low, high)
 	}
 	metas := make([]Meta, n)
-	var constants, fulls []int
+	var with [statsAgain + 1][]int // the chunks of each form
 	for i := range metas {
-		start := ints[colStart][i]
+		start, form := ints[colStart][i], ints[colStats][i]
 		metas[i] = Meta{
 			Series: uint32(ints[colSeries][i]), Kind: chunk.Kind(ints[colKind][i]), Rows: int(ints[colRows][i]),
 			Span:  chunk.Span{Start: start, End: start + ints[colWidth][i]},
-			Block: uint32(ints[colBlock][i]), Index: uint32(ints[colIndex][i]), HasStats: ints[colStats][i] != statsNone,
+			Block: uint32(ints[colBlock][i]), Index: uint32(ints[colIndex][i]), HasStats: form != statsNone,
 		}
-		switch ints[colStats][i] {
-		case statsConstant:
-			constants = append(constants, i)
-		case statsFull:
-			fulls = append(fulls, i)
+		with[form] = append(with[form], i)
+	}
+	var again []int64
+	if k := len(with[statsAgain]); k > 0 {
+		again = r.bounded(k, 0, int64(n)-1)
+	}
+	parseConstants(&r, metas, with[statsConstant])
+	parseStats(&r, metas, with[statsFull])
+	for k, i := range with[statsAgain] {
+		other := &metas[again[k]]
+		if again[k] >= int64(i) || metas[i].Rows != other.Rows {
+			r.fail("chunk %d has not the statistics of chunk %d", i, again[k])
 		}
+		metas[i].Stats = other.Stats
 	}
-	if r.count(n) != len(constants) {
-		r.fail("count of constants")
-	}
-	parseConstants(&r, metas, constants)
-	if r.count(n) != len(fulls) {
-		r.fail("count of statistics")
-	}
-	parseStats(&r, metas, fulls)
 	return metas, r.end()
 }
 

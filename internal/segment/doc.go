@@ -27,8 +27,9 @@
 //
 //	directory page   chunks; ordinal, kind, rows, first stamp, width of the span, number of the
 //	                 block, number in the block, form of the statistics;
-//	                 count of constant chunks (form 1); their value;
-//	                 count of other chunks with statistics (form 2); gaps, FirstTime − first stamp,
+//	                 of chunks with the same statistics as one before them (form 3): its number;
+//	                 of constant chunks (form 1): their value;
+//	                 of other chunks with statistics (form 2): gaps, FirstTime − first stamp,
 //	                 end of the span − LastTime; First, Last, Min, Max, Sum, M2
 //	series page      series; kind, count of pairs that the source begins with as the one before
 //	                 does, count of further pairs; metric; names, values of the further pairs

@@ -132,8 +132,6 @@ func (d *dump) file() {
 		case 2:
 			d.uvarint("%d chunks")
 			d.columns("ordinal", "kind", "rows", "first stamp", "width of the span", "block", "number in the block", "statistics")
-			d.uvarint("%d constant chunks")
-			d.uvarint("%d chunks with full statistics")
 		case 3:
 			d.uvarint("%d series")
 			d.columns("kind", "pairs as before", "pairs that follow", "metric", "names", "values")

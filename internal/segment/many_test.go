@@ -79,7 +79,7 @@ func BenchmarkManySeries(b *testing.B) {
 	n := 10 * len(all)
 	for _, p := range []codec.Profile{codec.Fast, codec.Dense} {
 		fs := vfs.NewMem()
-		b.Run(fmt.Sprintf("write/profile=%d", p), func(b *testing.B) {
+		b.Run(fmt.Sprintf("write%d", p), func(b *testing.B) {
 			for b.Loop() {
 				write(b, fs, "many", all, p)
 			}
@@ -88,7 +88,7 @@ func BenchmarkManySeries(b *testing.B) {
 			b.ReportMetric(float64(size)/float64(n), "bytes/series")
 		})
 		r := open(b, fs, "many")
-		b.Run(fmt.Sprintf("entries/profile=%d", p), func(b *testing.B) {
+		b.Run(fmt.Sprintf("entries%d", p), func(b *testing.B) {
 			for b.Loop() {
 				for _, err := range r.Entries() {
 					if err != nil {
@@ -98,7 +98,7 @@ func BenchmarkManySeries(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/series")
 		})
-		b.Run(fmt.Sprintf("read/profile=%d", p), func(b *testing.B) {
+		b.Run(fmt.Sprintf("read%d", p), func(b *testing.B) {
 			for b.Loop() {
 				var buf segment.Buffer
 				for e, err := range r.Entries() {
@@ -112,7 +112,7 @@ func BenchmarkManySeries(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/series")
 		})
-		b.Run(fmt.Sprintf("find/profile=%d", p), func(b *testing.B) {
+		b.Run(fmt.Sprintf("find%d", p), func(b *testing.B) {
 			ordinals := make([]uint32, 0, n)
 			var metas []segment.Meta
 			for b.Loop() {

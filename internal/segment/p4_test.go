@@ -2,7 +2,7 @@ package segment_test
 
 import (
 	"bufio"
-	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,6 +18,7 @@ import (
 	"github.com/chronodex/chronodex/internal/segment"
 	"github.com/chronodex/chronodex/internal/testseries"
 	"github.com/chronodex/chronodex/internal/vfs"
+	"github.com/klauspost/compress/gzip"
 )
 
 var p4 struct {
@@ -87,17 +88,21 @@ func loadFile(path string) (segment.Row, error) {
 		return segment.Row{}, err
 	}
 	part := strings.SplitN(filepath.Base(path), "_", 4)
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	_, metric, _ := strings.Cut(strings.TrimSpace(lines[0]), ";")
+	head, lines, _ := strings.Cut(string(text), "\n")
+	_, metric, _ := strings.Cut(strings.TrimSpace(head), ";")
 	d, err := chunk.NewDimensions(chunk.Dimension{Name: "host", Value: part[0]}, chunk.Dimension{Name: "process", Value: part[1]},
 		chunk.Dimension{Name: "group", Value: part[2]}, chunk.Dimension{Name: chunk.MetricName, Value: metric})
 	if err != nil {
 		return segment.Row{}, err
 	}
 	r := segment.Row{Identity: chunk.Series{Dimensions: d, Kind: chunk.Float64}, Samples: chunk.Samples{Kind: chunk.Float64}}
-	for _, line := range lines[1:] {
+	day := stampDay{}
+	for line := range strings.Lines(lines) {
 		stamp, value, _ := strings.Cut(strings.TrimSpace(line), ";")
-		at, err := time.Parse("02.01.2006 15:04:05.000", stamp)
+		if stamp == "" {
+			continue
+		}
+		at, err := day.parse(stamp)
 		if err != nil {
 			return r, err
 		}
@@ -105,10 +110,39 @@ func loadFile(path string) (segment.Row, error) {
 		if err != nil {
 			return r, err
 		}
-		r.Samples.Times = append(r.Samples.Times, at.UnixNano())
+		r.Samples.Times = append(r.Samples.Times, at)
 		r.Samples.Floats = append(r.Samples.Floats, v)
 	}
 	return r, nil
+}
+
+// A stampDay is the day of the last stamp.
+type stampDay struct {
+	text  string
+	start int64
+}
+
+// parse reads 12.08.2015 17:25:40.964.
+func (d *stampDay) parse(s string) (int64, error) {
+	if len(s) != 23 {
+		return 0, fmt.Errorf("stamp %q", s)
+	}
+	if s[:10] != d.text {
+		day, err := time.Parse("02.01.2006", s[:10])
+		if err != nil {
+			return 0, err
+		}
+		d.text, d.start = s[:10], day.UnixNano()
+	}
+	ms := 0
+	for _, at := range [][3]int{{11, 13, 3_600_000}, {14, 16, 60_000}, {17, 19, 1000}, {20, 23, 1}} {
+		n, err := strconv.Atoi(s[at[0]:at[1]])
+		if err != nil {
+			return 0, err
+		}
+		ms += n * at[2]
+	}
+	return d.start + int64(ms)*1e6, nil
 }
 
 // observations counts those of sources.

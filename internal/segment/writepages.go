@@ -103,4 +103,3 @@ func (w *Writer) writeLookups() error {
 	}
 	return nil
 }
-

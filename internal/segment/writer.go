@@ -179,18 +179,26 @@ func (w *Writer) reenter(rows []Row) ([]piece, error) {
 }
 
 // addUnit adds chunks of one time column to the block, which it ends where they would overfill it.
+// Too many for one block are parted evenly.
 func (w *Writer) addUnit(unit []piece) error {
 	values := 0
 	for i := range unit {
 		values += unit[i].samples.Len()
 	}
-	if w.values+values > blockValues || len(w.block)+len(unit) > blockChunks {
+	if w.values+values > blockFull || len(w.block)+len(unit) > blockChunks {
 		if err := w.endBlock(); err != nil {
 			return err
 		}
 	}
-	for _, p := range unit {
-		if w.values+p.samples.Len() > blockValues || len(w.block) >= blockChunks {
+	longest := 1
+	for i := range unit {
+		longest = max(longest, unit[i].samples.Len())
+	}
+	fit := max(1, min(blockChunks, blockValues/longest))
+	parts := (len(unit) + fit - 1) / fit
+	for k := range parts {
+		part := unit[k*len(unit)/parts : (k+1)*len(unit)/parts]
+		if k > 0 {
 			if err := w.endBlock(); err != nil {
 				return err
 			}
@@ -198,8 +206,10 @@ func (w *Writer) addUnit(unit []piece) error {
 		if len(w.block) == 0 {
 			w.first = w.source
 		}
-		w.block = append(w.block, p)
-		w.values += p.samples.Len()
+		w.block = append(w.block, part...)
+		for i := range part {
+			w.values += part[i].samples.Len()
+		}
 	}
 	return nil
 }
