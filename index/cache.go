@@ -9,7 +9,7 @@ import (
 	"github.com/blevesearch/vellum/regexp"
 )
 
-const defaultCacheBytes = 32 << 20
+const defaultCacheBytes = 64 << 20
 
 // cacheKey names what is known of a field of one file.
 type cacheKey struct {
@@ -48,12 +48,12 @@ func (c *cache[V]) get(key cacheKey) (value V, ok bool) {
 	return e.Value.(*cacheEntry[V]).value, true
 }
 
-// put keeps value, of size bytes, where there is room for a second one of its size.
+// put keeps value, of size bytes, where there is room for it at all.
 func (c *cache[V]) put(key cacheKey, value V, size int64) {
 	size += int64(len(key.text)+len(key.field)) + 200
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if size > c.limit/2 || c.entries[key] != nil {
+	if size > c.limit || c.entries[key] != nil {
 		return
 	}
 	c.entries[key] = c.order.PushFront(&cacheEntry[V]{key, value, size})

@@ -81,7 +81,7 @@ func (q *query) termList(field string) (*termList, error) {
 	if list, ok := q.ix.terms.get(key); ok {
 		return list, nil
 	}
-	most := q.ix.terms.limit / 2
+	most := q.ix.terms.limit - 4096
 	if int64(d.Len())*12 > most {
 		return nil, nil
 	}

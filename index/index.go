@@ -33,7 +33,7 @@ type Options struct {
 	// It is called during a search, by any goroutine.
 	Identity func(ordinal uint32) (chunk.Dimensions, bool)
 	// CacheBytes bounds the memory for what is kept of files, which never change: the results of
-	// wildcards, expressions and the like, and the terms of dictionaries. 0 means 32 MiB; negative,
+	// wildcards, expressions and the like, and the terms of dictionaries. 0 means 64 MiB; negative,
 	// none.
 	CacheBytes int64
 }

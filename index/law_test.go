@@ -103,7 +103,7 @@ func TestSearchIsMatch(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := map[uint32]chunk.Dimensions{}
 		identity := func(o uint32) (chunk.Dimensions, bool) { d, ok := all[o]; return d, ok }
-		options := Options{}
+		options := Options{CacheBytes: rapid.SampledFrom([]int64{0, -1, 5000}).Draw(t, "cache")}
 		if rapid.Bool().Draw(t, "identity") {
 			options.Identity = identity
 		}
@@ -143,7 +143,7 @@ func TestSearchIsMatch(t *testing.T) {
 				}
 			}
 		}
-		for range 20 {
+		for range 12 {
 			text := drawSelector(t, 3)
 			f, err := Parse(text)
 			if err != nil {

@@ -62,8 +62,14 @@ func Kubernetes(seed uint64, n int) iter.Seq[[]Label] {
 						}
 						left--
 						copy(labels, []Label{
-							{"app", app}, {"cluster", cluster}, {"container", container}, {"metric", metric},
-							{"namespace", namespace}, {"node", node}, {"pod", pod}, {"version", version},
+							{"app", app},
+							{"cluster", cluster},
+							{"container", container},
+							{"metric", metric},
+							{"namespace", namespace},
+							{"node", node},
+							{"pod", pod},
+							{"version", version},
 						})
 						if !yield(labels) {
 							return
