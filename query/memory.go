@@ -105,5 +105,5 @@ func floatsOf(dst []float64, s *chunk.Samples) (values []float64, exact bool) {
 
 // roundedStats reports whether statistics of integers may be rounded.
 func roundedStats(kind chunk.Kind, s *chunk.Stats) bool {
-	return kind == chunk.Int64 && s.Values() > 0 && math.Max(math.Abs(s.Min), math.Abs(s.Max)) > exactInt
+	return kind == chunk.Int64 && s.Values() > 0 && math.Max(math.Abs(s.Min), math.Abs(s.Max)) >= exactInt // what is beyond may have been rounded to it
 }
