@@ -1,6 +1,8 @@
 package codec
 
 import (
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -10,12 +12,18 @@ import (
 type encoded struct {
 	times  Column
 	values []Column
+	own    []Column // the times of each column, where they are not shared
 }
 
-func (d *dataset) encode(p Profile) (out []encoded) {
+// encode encodes all groups. Where the times are not shared, each column has its own.
+func (d *dataset) encode(p Profile, shared bool) (out []encoded) {
 	for i, g := range d.groups {
 		e := encoded{values: EncodeFloats(g.values, g.times, p)}
-		if i == 0 || &g.times[0] != &d.groups[i-1].times[0] {
+		if !shared {
+			for range g.values {
+				e.own = append(e.own, EncodeTimes(g.times, p))
+			}
+		} else if i == 0 || &g.times[0] != &d.groups[i-1].times[0] {
 			e.times = EncodeTimes(g.times, p)
 		}
 		out = append(out, e)
@@ -42,6 +50,11 @@ func (d *decoding) decode(e encoded, n int) (err error) {
 	for k, v := range d.roots {
 		d.spare = append(d.spare, v)
 		delete(d.roots, k)
+	}
+	for _, c := range e.own {
+		if d.times, err = DecodeTimes(d.times[:0], c, n); err != nil {
+			return err
+		}
 	}
 	for i, c := range e.values {
 		var ref []float64
@@ -104,6 +117,9 @@ func (d *dataset) check(b *testing.B, all []encoded) (times, values int) {
 			values += len(e.values[k].Data) + 2
 		}
 		times += len(all[i].times.Data)
+		for _, c := range all[i].own {
+			times += len(c.Data)
+		}
 	}
 	return times, values
 }
@@ -112,8 +128,13 @@ func newDecoding() *decoding { return &decoding{roots: map[int][]float64{}} }
 
 func benchmarkDataset(b *testing.B, load func(testing.TB) *dataset) {
 	d := load(b)
-	for name, p := range map[string]Profile{"fast": Fast, "dense": Dense} {
-		all := d.encode(p)
+	for _, way := range []struct {
+		name   string
+		p      Profile
+		shared bool
+	}{{"fast", Fast, true}, {"dense", Dense, true}, {"dense, own times", Dense, false}} {
+		name, p := way.name, way.p
+		all := d.encode(p, way.shared)
 		times, values := d.check(b, all)
 		report := func(b *testing.B, cpu time.Duration) {
 			b.ReportMetric(float64((cpuTime()-cpu).Nanoseconds())/float64(b.N)/float64(d.rows), "cpu-ns/obs")
@@ -137,7 +158,7 @@ func benchmarkDataset(b *testing.B, load func(testing.TB) *dataset) {
 			b.SetBytes(int64(d.rows) * 16)
 			cpu := cpuTime()
 			for b.Loop() {
-				d.encode(p)
+				d.encode(p, way.shared)
 			}
 			report(b, cpu)
 		})
@@ -149,3 +170,37 @@ func BenchmarkP4(b *testing.B) { benchmarkDataset(b, loadP4) }
 
 // BenchmarkNAB does the same with series that have nothing to share.
 func BenchmarkNAB(b *testing.B) { benchmarkDataset(b, loadNAB) }
+
+// BenchmarkShapes encodes and decodes 8192 rows of each shape of doubles.
+func BenchmarkShapes(b *testing.B) {
+	const n = 8192
+	shapes := floatShapes(rand.New(rand.NewPCG(3, 4)))
+	for _, name := range slices.Sorted(maps.Keys(shapes)) {
+		values := [][]float64{column(n, shapes[name])}
+		for p, profile := range []string{"fast", "dense"} {
+			c := EncodeFloats(values, nil, Profile(p))[0]
+			report := func(b *testing.B) {
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/value")
+				b.ReportMetric(float64(len(c.Data))/n, "B/value")
+			}
+			b.Run("decode/"+profile+"/"+name, func(b *testing.B) {
+				b.SetBytes(8 * n)
+				var dst []float64
+				for b.Loop() {
+					var err error
+					if dst, err = DecodeFloats(dst[:0], c, n, nil, nil); err != nil {
+						b.Fatal(err)
+					}
+				}
+				report(b)
+			})
+			b.Run("encode/"+profile+"/"+name, func(b *testing.B) {
+				b.SetBytes(8 * n)
+				for b.Loop() {
+					EncodeFloats(values, nil, Profile(p))
+				}
+				report(b)
+			})
+		}
+	}
+}

@@ -27,7 +27,7 @@ type slot struct {
 func (e *encoder) bins(dst []byte, u []uint64, p plan) []byte {
 	sorted := e.sortedCopy(u, p.width)
 	var room [maxSlots + 1]slot
-	bins := joinSlots(slotsOf(room[:0], sorted), len(u))
+	bins := joinSlots(slotsOf(room[:0], sorted, min(maxSlots, 16+len(u)/16)), len(u))
 	if len(bins) < 2 || len(bins) > maxBins {
 		return nil
 	}
@@ -123,11 +123,11 @@ func (e *encoder) sortedCopy(u []uint64, width uint) []uint64 {
 	return a
 }
 
-// slotsOf cuts sorted latents at quantiles, never between equal ones, into at most maxSlots.
-func slotsOf(slots []slot, sorted []uint64) []slot {
+// slotsOf cuts sorted latents at quantiles, never between equal ones, into at most limit slots.
+func slotsOf(slots []slot, sorted []uint64, limit int) []slot {
 	n := len(sorted)
 	for from := 0; from < n; {
-		left := maxSlots - len(slots)
+		left := limit - len(slots)
 		end := from + max(1, (n-from+left-1)/left)
 		for end < n && sorted[end] == sorted[end-1] {
 			end++

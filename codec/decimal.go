@@ -43,7 +43,15 @@ func (e *encoder) floats(v []float64, ints []int64) member {
 	if len(v) == 0 {
 		return member{column: Column{Encoding: encBits}}
 	}
-	s, exact := scaleOf(v)
+	if isConstant(v) {
+		return e.constant(v, ints)
+	}
+	s, exact := scaleOf(v, false)
+	if !exact || s.exponent > simpleExponent {
+		if t, ok := scaleOf(v, true); ok && t.exponent <= simpleExponent {
+			s, exact = t, true
+		}
+	}
 	if exact && s.exponent <= simpleExponent {
 		if m, ok := e.decimals(v, ints, s); ok {
 			return m
@@ -63,6 +71,29 @@ func (e *encoder) floats(v []float64, ints []int64) member {
 		best = Column{Encoding: encBits, Data: slices.Clip(data)}
 	}
 	return member{column: best}
+}
+
+// isConstant reports whether all of v have the same bits.
+func isConstant(v []float64) bool {
+	first := math.Float64bits(v[0])
+	for _, x := range v {
+		if math.Float64bits(x) != first {
+			return false
+		}
+	}
+	return true
+}
+
+// constant encodes v, whose values are the same. It is neither against others nor a reference:
+// that would save nothing.
+func (e *encoder) constant(v []float64, ints []int64) member {
+	m := member{column: Column{Encoding: encBits, Data: e.stream(nil, []int64{toOrdered(v[0])}, 0)}}
+	if s, ok := scaleOf(v[:1], false); ok {
+		if d, ok := e.decimals(v[:1], ints[:1], s); ok && len(d.column.Data) <= len(m.column.Data) {
+			m.column = d.column
+		}
+	}
+	return m
 }
 
 // simpleExponent is up to which count of decimals a column is taken to be of decimals; columns of
@@ -105,11 +136,12 @@ func (s scale) exactly(v float64) (int64, bool) {
 	return i, math.Float64bits(s.of(i)) == math.Float64bits(v)
 }
 
-// scaleOf looks for the least power of ten that makes integers of nearly all of a sample of v.
-func scaleOf(v []float64) (scale, bool) {
+// scaleOf looks for the least power of ten that makes integers of nearly all of a sample of v,
+// dividing by it or multiplying by its inverse.
+func scaleOf(v []float64, times bool) (scale, bool) {
 	const sample = 64
 	step := max(1, len(v)/sample)
-	var s scale
+	s := scale{times: times}
 	misses, total := 0, 0
 	for i := 0; i < len(v); i += step {
 		total++

@@ -251,21 +251,19 @@ func (r *reader) scaled(dst []float64, s scale) {
 
 // spread sets dst to runs of values, of the lengths less one, which add up to dst.
 func spread[T any](dst []T, lengths []int64, values []T) {
-	const wide = 8
+	const wide, long = 8, 128
 	at := 0
 	for i, l := range lengths {
 		end := at + int(l) + 1
 		v := values[i]
-		if at+wide <= len(dst) { // what is too much is written over by the next run
-			d := (*[wide]T)(dst[at:])
-			d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = v, v, v, v, v, v, v, v
-			at += wide
-		}
-		for ; at+fillBlock < end; at += fillBlock {
-			fill(dst[at:at+fillBlock], v)
-		}
-		for ; at < end; at++ {
-			dst[at] = v
+		switch {
+		case l >= long || end+wide > len(dst):
+			fill(dst[at:end], v)
+		default: // what is too much is written over by the next run
+			for ; at < end; at += wide {
+				d := (*[wide]T)(dst[at:])
+				d[0], d[1], d[2], d[3], d[4], d[5], d[6], d[7] = v, v, v, v, v, v, v, v
+			}
 		}
 		at = end
 	}

@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
@@ -67,12 +68,21 @@ func (e *encoder) words(dst []byte, words []string) []byte {
 	return append(append(dst, how), packed...)
 }
 
+// zstdEncoders and zstdDecoders are costly to make. Their options are valid, so neither fails.
+var zstdEncoders = sync.Pool{New: func() any {
+	w, _ := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	return w
+}}
+
+var zstdDecoders = sync.Pool{New: func() any {
+	d, _ := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(1<<20), zstd.WithDecodeAllCapLimit(true))
+	return d
+}}
+
 func zstdEncoded(b []byte) []byte {
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-	if err != nil { // the options above are valid
-		return b
-	}
-	defer w.Close()
+	w := zstdEncoders.Get().(*zstd.Encoder)
+	defer zstdEncoders.Put(w)
 	return w.EncodeAll(b, nil)
 }
 
@@ -163,12 +173,8 @@ func inflate(how byte, packed []byte, total int) (string, bool) {
 		text, err := s2.Decode(nil, packed)
 		return string(text), err == nil && len(text) == total
 	case bytesZstd:
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(max(uint64(total)+1, 1<<20)),
-			zstd.WithDecoderMaxWindow(1<<20), zstd.WithDecoderLowmem(true))
-		if err != nil {
-			return "", false
-		}
-		defer d.Close()
+		d := zstdDecoders.Get().(*zstd.Decoder)
+		defer zstdDecoders.Put(d)
 		text, err := d.DecodeAll(packed, make([]byte, 0, total))
 		return string(text), err == nil && len(text) == total
 	}
