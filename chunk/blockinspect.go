@@ -34,7 +34,7 @@ func (b *Block) Inspect(w io.Writer, indent string, verbose bool) error {
 	p := &printer{w: w, indent: indent}
 	for i := range b.times {
 		t := &b.times[i]
-		p.line("time column %d: %d rows, %s", i, t.rows, columnWords(t.Column))
+		p.line("time column %d: %d rows, %d bytes: %s", i, t.rows, len(t.Data), codec.Describe(t.Column, t.rows))
 	}
 	next := 0 // the first chunk not printed
 	for i := range b.groups {
@@ -59,7 +59,8 @@ func (b *Block) Inspect(w io.Writer, indent string, verbose bool) error {
 // inspectColumns prints the value columns of a group, whose chunks are [first, next).
 func (b *Block) inspectColumns(p *printer, g *group, first, next int) {
 	for i := g.first; i < g.end; i++ {
-		line := fmt.Sprintf("  column %d: %s; chunks", i-g.first, columnWords(b.columns[i].Column))
+		c := b.columns[i].Column
+		line := fmt.Sprintf("  column %d: %d bytes: %s; chunks", i-g.first, len(c.Data), codec.Describe(c, g.rows))
 		for k := first; k < next; k++ {
 			if int(b.chunks[k].column) == i {
 				line += fmt.Sprintf(" %d (series %d)", k, b.chunks[k].series)
@@ -67,17 +68,6 @@ func (b *Block) inspectColumns(p *printer, g *group, first, next int) {
 		}
 		p.line("%s", line)
 	}
-}
-
-// columnWords describes an encoded column.
-func columnWords(c codec.Column) string {
-	s := fmt.Sprintf("encoding %v, ", c.Encoding)
-	if i, ok := c.Ref.Index(); ok {
-		s += fmt.Sprintf("ref column %d, ", i)
-	} else if c.Ref == codec.RefTimes {
-		s += "ref times, "
-	}
-	return s + fmt.Sprintf("%d bytes", len(c.Data))
 }
 
 // A printer prints lines until the first error.
