@@ -87,14 +87,17 @@ func offsets(dst []int64, symbols []byte, table *[maxBins]bin, widest uint64, gc
 	at, limit := uint64(0), uint64(len(bits)-offsetBlock*8-16)*8
 	for len(dst) > 0 {
 		n := min(offsetBlock, len(dst))
-		if widest <= 56 {
+		switch {
+		case widest <= 28:
+			at = offsetPairs(dst[:n], symbols[:n], table, gcd, bits, at)
+		case widest <= 56:
 			for i, s := range symbols[:n] {
 				b := &table[s]
 				x := binary.LittleEndian.Uint64(bits[at>>3:]) >> (at & 7)
 				dst[i] = b.lower + gcd*int64(x&b.mask)
 				at += b.width
 			}
-		} else {
+		default:
 			for i, s := range symbols[:n] {
 				b := &table[s]
 				x := binary.LittleEndian.Uint64(bits[at>>3:]) >> (at & 7)
@@ -109,4 +112,28 @@ func offsets(dst []int64, symbols []byte, table *[maxBins]bin, widest uint64, gc
 		dst, symbols = dst[n:], symbols[n:]
 	}
 	return int(at+7) / 8
+}
+
+// offsetPairs is the inner loop of offsets for widths of at most 28 bits, where one word holds two.
+func offsetPairs(dst []int64, symbols []byte, table *[maxBins]bin, gcd int64, bits []byte, at uint64) uint64 {
+	for len(dst) >= 4 && len(symbols) >= 4 {
+		d, s := (*[4]int64)(dst), (*[4]byte)(symbols)
+		b0, b1, b2, b3 := &table[s[0]], &table[s[1]], &table[s[2]], &table[s[3]]
+		x := binary.LittleEndian.Uint64(bits[at>>3:]) >> (at & 7)
+		d[0] = b0.lower + gcd*int64(x&b0.mask)
+		d[1] = b1.lower + gcd*int64(x>>(b0.width&63)&b1.mask)
+		at += b0.width + b1.width
+		x = binary.LittleEndian.Uint64(bits[at>>3:]) >> (at & 7)
+		d[2] = b2.lower + gcd*int64(x&b2.mask)
+		d[3] = b3.lower + gcd*int64(x>>(b2.width&63)&b3.mask)
+		at += b2.width + b3.width
+		dst, symbols = dst[4:], symbols[4:]
+	}
+	for i, s := range symbols {
+		b := &table[s]
+		x := binary.LittleEndian.Uint64(bits[at>>3:]) >> (at & 7)
+		dst[i] = b.lower + gcd*int64(x&b.mask)
+		at += b.width
+	}
+	return at
 }

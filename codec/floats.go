@@ -161,6 +161,12 @@ func (r *reader) intsOf(dst []float64) []int64 {
 
 // ordered decodes doubles from their ordered bits.
 func (r *reader) ordered(dst []float64) {
+	if r.isConst() {
+		var one [1]int64
+		r.stream(one[:], 0)
+		fill(dst, fromOrdered(one[0]))
+		return
+	}
 	ints := r.intsOf(dst)
 	r.stream(ints, 0)
 	if r.bad {
