@@ -25,7 +25,7 @@ type queryCmd struct {
 
 // Help is printed behind the flags.
 func (*queryCmd) Help() string {
-	return `A query is a selector, as search takes it, and stages behind | signs. docs/query.md is the guide, docs/functions.md has all functions.
+	return `A query is a selector, as search takes it, and stages behind | signs. docs/query.md is the guide, and has all functions.
 
 Examples:
 
