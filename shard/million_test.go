@@ -19,6 +19,8 @@ import (
 
 var million = flag.Int("series", 0, "how many series TestMany stores; 0 skips it")
 
+var wide = flag.Bool("wide", false, "TestMany stores all observations of a series together")
+
 // podSeries are the dimensions of series i of a cluster: pods of 20 metrics each.
 func podSeries(i int) chunk.Dimensions {
 	pod := i / 20
@@ -61,8 +63,8 @@ func diskUse(dir string) (total, indexes int64) {
 	return total, indexes
 }
 
-// TestMany stores many series of ten observations each, which come scrape by scrape, and prints
-// what that took: go test ./shard -run Many -series 1000000 -v.
+// TestMany stores many series of ten observations each, which come scrape by scrape or, with -wide,
+// series by series, and prints what that took: go test ./shard -run Many -series 1000000 -v.
 func TestMany(t *testing.T) {
 	if *million == 0 {
 		t.Skip("not asked for: -series N")
@@ -73,26 +75,26 @@ func TestMany(t *testing.T) {
 	ctx := context.Background()
 	start := time.Now()
 	const size = 20_000
-	all := make([]chunk.Dimensions, n)
-	for i := range all {
-		all[i] = podSeries(i)
+	rounds, rows := 10, 1
+	if *wide {
+		rounds, rows = 1, 10
 	}
-	t.Logf("%v made; %s", time.Since(start), rss())
-	start = time.Now()
-	for round := range 10 {
+	for round := range rounds {
 		for at := 0; at < n; at += size {
 			b := &chunk.Batch{}
 			for i := at; i < min(at+size, n); i++ {
-				b.Rows = append(b.Rows, chunk.BatchRow{Dimensions: all[i], Samples: chunk.Samples{
-					Kind: chunk.Float64, Times: []int64{int64(round)*15e9 + int64(i/20)*1000}, Floats: []float64{float64(i%1000 + round)},
-				}})
+				samples := chunk.Samples{Kind: chunk.Float64}
+				for k := round; k < round+rows; k++ {
+					samples.Times = append(samples.Times, int64(k)*15e9+int64(i/20)*1000)
+					samples.Floats = append(samples.Floats, float64(i%1000+k))
+				}
+				b.Rows = append(b.Rows, chunk.BatchRow{Dimensions: podSeries(i), Samples: samples})
 			}
 			must(t, s.Append(ctx, b))
 		}
 	}
 	took := time.Since(start)
 	t.Logf("append %v, %.0f observations/s; %s; %+v", took, float64(10*n)/took.Seconds(), rss(), s.Stats())
-	all = nil
 	start = time.Now()
 	must(t, s.Compact(ctx, nil))
 	t.Logf("compact %v; %s; %+v", time.Since(start), rss(), s.Stats())
