@@ -8,45 +8,49 @@ import (
 	"github.com/chronodex/chronodex/chunk"
 )
 
-// A head holds the batches of one shard since the last seal, in columns. Columns only grow: what
-// a reader has seen of them does not change, so that a snapshot is a length. A deletion replaces
-// the whole headSeries instead.
+// A head holds the batches of one shard since the last seal. A series begins as a chain of rows in
+// memory that all of them share, and gets columns of its own when it has many rows. Both only grow:
+// what a reader has seen of them does not change, so that a snapshot is a length. A deletion gives
+// the series new columns instead.
 type head struct {
-	mu     sync.RWMutex
-	at     []uint32 // by ordinal: its place in series + 1
-	series []*headSeries
-	set    *roaring.Bitmap // ordinals in series
-	bytes  int64           // memory, roughly
-	rows   int64
+	mu      sync.RWMutex
+	at      []uint32 // by ordinal: its place in chains or columns + 1, 0 for none
+	chains  []chain
+	columns []*columns
+	rows    rowStore        // of the chains
+	set     *roaring.Bitmap // ordinals of series that have observations
+	bytes   int64           // memory, roughly
+	count   int64           // observations
 }
 
-// A headSeries is what the head holds of one series, in order of arrival.
-type headSeries struct {
-	ordinal uint32
-	kind    chunk.Kind
-	rising  int // so many first rows have strictly rising stamps
-	low     int64
-	high    int64 // the extreme stamps
-	times   []int64
-	floats  []float64
-	other   *otherColumns // of the other kinds
-}
+// inColumns marks a place in head.at as one in columns.
+const inColumns = 1 << 31
 
-type otherColumns struct {
-	ints    []int64
-	bools   []bool
-	strings []string
-}
-
-// What a series and an observation take in memory, roughly: the struct, its place, slack.
+// What a series and an observation take in memory, roughly: the structs, their places, slack.
 const (
-	headSeriesBytes = 160
-	headRowBytes    = 20
+	chainBytes     = 24
+	chainRowBytes  = 20
+	columnsBytes   = 160
+	columnRowBytes = 20
 )
+
+// A headRow is observations on their way into the head.
+type headRow struct {
+	ordinal uint32
+	samples chunk.Samples
+}
+
+// A headRef is a snapshot of one series in a head.
+type headRef struct {
+	columns *columns // nil for a chain
+	first   uint32   // of a chain
+	kind    chunk.Kind
+	rows    int
+}
 
 func newHead() *head { return &head{set: roaring.New()} }
 
-// has reports whether series o is in h.
+// has reports whether the series o is in h, or was.
 func (h *head) has(o uint32) bool {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
@@ -60,106 +64,54 @@ func (h *head) append(rows []headRow) int64 {
 	defer h.mu.Unlock()
 	before := h.bytes
 	for i := range rows {
-		h.append1(rows[i].ordinal, &rows[i].samples)
+		if rows[i].samples.Len() > 0 {
+			h.append1(rows[i].ordinal, &rows[i].samples)
+		}
 	}
 	return h.bytes - before
 }
 
-// A headRow is observations on their way into the head.
-type headRow struct {
-	ordinal uint32
-	samples chunk.Samples
-}
-
 func (h *head) append1(o uint32, s *chunk.Samples) {
-	if int(o) >= len(h.at) {
-		h.at = append(h.at, make([]uint32, int(o)+1-len(h.at))...)
+	for len(h.at) <= int(o) {
+		h.at = append(h.at, 0)
 	}
-	if h.at[o] == 0 {
-		h.series = append(h.series, newHeadSeries(o, s.Kind))
-		h.at[o] = uint32(len(h.series))
-		h.bytes += headSeriesBytes
+	h.count += int64(s.Len())
+	if place := h.at[o]; place&inColumns != 0 {
+		c := h.columns[place&^inColumns-1]
+		if len(c.times) == 0 {
+			h.set.Add(o) // it was deleted
+		}
+		h.bytes += c.append(s)
+		return
 	}
-	c := h.series[h.at[o]-1]
-	if len(c.times) == 0 && s.Len() > 0 {
-		h.set.Add(o)
+	had := 0
+	if place := h.at[o]; place != 0 {
+		had = int(h.chains[place-1].rows)
+	}
+	if had+s.Len() <= chainRows && (s.Kind == chunk.Float64 || s.Kind == chunk.Int64) {
+		h.appendChain(o, s)
+		return
+	}
+	c := newColumns(o, s.Kind)
+	if had > 0 {
+		old := h.copyChain(h.chains[h.at[o]-1].ref())
+		h.bytes += c.append(&old)
 	}
 	h.bytes += c.append(s)
-	h.rows += int64(s.Len())
+	h.setColumns(o, c)
 }
 
-func newHeadSeries(o uint32, k chunk.Kind) *headSeries {
-	c := &headSeries{ordinal: o, kind: k}
-	if k != chunk.Float64 {
-		c.other = new(otherColumns)
+// setColumns makes c the columns of series o, which has none yet.
+func (h *head) setColumns(o uint32, c *columns) {
+	if place := h.at[o]; place != 0 {
+		h.chains[place-1].rows = 0 // snapshots have their own count
 	}
-	return c
-}
-
-// append adds the samples and returns the bytes they take.
-func (c *headSeries) append(s *chunk.Samples) int64 {
-	if s.Len() == 0 {
-		return 0
+	h.columns = append(h.columns, c)
+	h.at[o] = uint32(len(h.columns)) | inColumns
+	h.bytes += columnsBytes
+	if len(c.times) > 0 {
+		h.set.Add(o)
 	}
-	bytes := int64(s.Len()) * headRowBytes
-	c.noteOrder(s.Times)
-	c.times = append(c.times, s.Times...)
-	if c.kind == chunk.Float64 {
-		c.floats = append(c.floats, s.Floats...)
-		return bytes
-	}
-	c.other.ints = append(c.other.ints, s.Ints...)
-	c.other.bools = append(c.other.bools, s.Bools...)
-	c.other.strings = append(c.other.strings, s.Strings...)
-	for _, v := range s.Strings {
-		bytes += int64(len(v)) + 8
-	}
-	return bytes
-}
-
-// noteOrder takes note of the order of stamps that come next.
-func (c *headSeries) noteOrder(times []int64) {
-	n := len(c.times)
-	if n == 0 {
-		c.low, c.high = times[0], times[0]
-	}
-	if c.rising == n {
-		i := 0
-		if n == 0 || times[0] > c.times[n-1] {
-			for i = 1; i < len(times) && times[i] > times[i-1]; i++ {
-			}
-		}
-		c.rising += i
-		if i == len(times) {
-			c.high = times[i-1]
-			return
-		}
-	}
-	for _, t := range times {
-		c.low, c.high = min(c.low, t), max(c.high, t)
-	}
-}
-
-// samples returns the first n rows; the columns alias those of c and do not change.
-func (c *headSeries) samples(n int) chunk.Samples {
-	s := chunk.Samples{Kind: c.kind, Times: c.times[:n:n]}
-	switch c.kind {
-	case chunk.Float64:
-		s.Floats = c.floats[:n:n]
-	case chunk.Int64:
-		s.Ints = c.other.ints[:n:n]
-	case chunk.Bool:
-		s.Bools = c.other.bools[:n:n]
-	case chunk.String:
-		s.Strings = c.other.strings[:n:n]
-	}
-	return s
-}
-
-// A headRef is a snapshot of one series in a head.
-type headRef struct {
-	series *headSeries
-	rows   int
 }
 
 // ref returns the snapshot of series o, without rows where h does not have it.
@@ -173,26 +125,26 @@ func (h *head) refLocked(o uint32) headRef {
 	if int(o) >= len(h.at) || h.at[o] == 0 {
 		return headRef{}
 	}
-	c := h.series[h.at[o]-1]
-	return headRef{series: c, rows: len(c.times)}
-}
-
-// refs returns the snapshots of all series of h, in order of first arrival.
-func (h *head) refs() []headRef {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	out := make([]headRef, len(h.series))
-	for i, c := range h.series {
-		out[i] = headRef{series: c, rows: len(c.times)}
+	place := h.at[o]
+	if place&inColumns == 0 {
+		return h.chains[place-1].ref()
 	}
-	return out
+	c := h.columns[place&^inColumns-1]
+	return headRef{columns: c, kind: c.kind, rows: len(c.times)}
 }
 
-// read returns the observations of r: sorted, of equal stamps the last. They may alias the head,
-// and do not change.
-func (h *head) read(r headRef) chunk.Samples {
+// read returns the observations of r, which has some: sorted, of equal stamps the last. Those of
+// columns alias the head, and do not change; those of a chain are appended to dst, which is empty.
+func (h *head) read(r headRef, dst *chunk.Samples) chunk.Samples {
 	h.mu.RLock()
-	s, sorted := r.series.samples(r.rows), r.series.rising >= r.rows
+	var s chunk.Samples
+	sorted := false
+	if r.columns == nil {
+		h.appendChainTo(dst, r)
+		s = *dst
+	} else {
+		s, sorted = r.columns.samples(r.rows), r.columns.rising >= r.rows
+	}
 	h.mu.RUnlock()
 	if sorted {
 		return s
@@ -200,14 +152,17 @@ func (h *head) read(r headRef) chunk.Samples {
 	return s.Normalize()
 }
 
-// span returns a span that holds all rows of r.
+// span returns a span that holds all rows of r, which has some.
 func (h *head) span(r headRef) chunk.Span {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if c := r.series; c.rising >= r.rows {
+	if r.columns == nil {
+		return h.chainSpan(r)
+	}
+	if c := r.columns; c.rising >= r.rows {
 		return chunk.SpanOf(c.times[0], c.times[r.rows-1])
 	}
-	return chunk.SpanOf(r.series.low, r.series.high)
+	return chunk.SpanOf(r.columns.low, r.columns.high)
 }
 
 // union adds the ordinals of h to b.
@@ -217,42 +172,101 @@ func (h *head) union(b *roaring.Bitmap) {
 	b.Or(h.set)
 }
 
-// size returns the rows of h and the memory that they take, roughly.
+// size returns the observations of h and the memory that they take, roughly.
 func (h *head) size() (rows, bytes int64) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return h.rows, h.bytes
+	return h.count, h.bytes
+}
+
+// refs returns snapshots of all series that have observations, and their ordinals.
+func (h *head) refs() (ordinals []uint32, refs []headRef) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	ordinals = h.set.ToArray()
+	refs = make([]headRef, len(ordinals))
+	for i, o := range ordinals {
+		refs[i] = h.refLocked(o)
+	}
+	return ordinals, refs
+}
+
+// extent returns a span that holds all observations of h.
+func (h *head) extent() chunk.Span {
+	var s chunk.Span
+	_, refs := h.refs()
+	for _, r := range refs {
+		s = s.Union(h.span(r))
+	}
+	return s
 }
 
 // erase removes the observations of series within span. Snapshots taken before keep them.
 func (h *head) erase(series *roaring.Bitmap, span chunk.Span) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for i, c := range h.series {
-		if len(c.times) == 0 || !series.Contains(c.ordinal) || !chunk.SpanOf(c.low, c.high).Overlaps(span) {
+	for _, o := range roaring.And(h.set, series).ToArray() {
+		r := h.refLocked(o)
+		var all chunk.Samples
+		if r.columns == nil {
+			all = h.copyChain(r)
+		} else {
+			all = r.columns.samples(r.rows)
+		}
+		kept := without(all, []chunk.Span{span})
+		gone := all.Len() - kept.Len()
+		if gone == 0 {
 			continue
 		}
-		all := c.samples(len(c.times))
-		kept := without(all, []chunk.Span{span})
-		n := newHeadSeries(c.ordinal, c.kind)
-		n.append(&kept)
-		h.series[i] = n
-		h.rows -= int64(all.Len() - kept.Len())
-		if kept.Len() == 0 {
-			h.set.Remove(c.ordinal)
+		c := newColumns(o, r.kind)
+		c.append(&kept)
+		if r.columns == nil {
+			h.setColumns(o, c)
+		} else {
+			h.columns[h.at[o]&^inColumns-1] = c
+		}
+		if h.count -= int64(gone); kept.Len() == 0 {
+			h.set.Remove(o)
 		}
 	}
 }
 
-// extent returns a span that holds all observations of h.
-func (h *head) extent() chunk.Span {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	var s chunk.Span
-	for _, c := range h.series {
-		if len(c.times) > 0 {
-			s = s.Union(chunk.SpanOf(c.low, c.high))
+// sort sorts the columns of all series. Snapshots taken before keep the old ones.
+func (h *head) sort() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, c := range h.columns {
+		if c.rising == len(c.times) {
+			continue
+		}
+		s := c.samples(len(c.times))
+		s = s.Normalize()
+		n := newColumns(c.ordinal, c.kind)
+		n.append(&s)
+		h.columns[i] = n
+	}
+}
+
+// partitions returns, by number of a partition, the series that have observations in it.
+func (h *head) partitions(width int64) map[int64]*roaring.Bitmap {
+	out := map[int64]*roaring.Bitmap{}
+	last, in := int64(0), (*roaring.Bitmap)(nil)
+	var buf chunk.Samples
+	ordinals, refs := h.refs()
+	for i, o := range ordinals {
+		buf.Reset()
+		rest := h.read(refs[i], &buf)
+		for rest.Len() > 0 {
+			if n := partitionOf(rest.Times[0], width); in == nil || n != last {
+				if out[n] == nil {
+					out[n] = roaring.New()
+				}
+				last, in = n, out[n]
+			}
+			in.Add(o)
+			here := rest.Clip(partitionSpan(last, width))
+			rest = rest.Slice(here.Len(), rest.Len())
 		}
 	}
-	return s
+	return out
 }

@@ -201,7 +201,7 @@ func TestHeadSnapshot(t *testing.T) {
 		"after":  {after, ints(10, 1, 15, 3, 20, 4)},
 		"erased": {h.ref(3), ints(10, 1, 20, 4)},
 	} {
-		if got := h.read(tc.ref); !sameBits(got, tc.want) {
+		if got := h.read(tc.ref, new(chunk.Samples)); !sameBits(got, tc.want) {
 			t.Errorf("%s: got %v %v, want %v %v", name, got.Times, got.Ints, tc.want.Times, tc.want.Ints)
 		}
 	}

@@ -90,6 +90,9 @@ type rewriter struct {
 	metas []segment.Meta
 	bufs  []segment.Buffer // of the inputs
 	merge merger
+
+	times  []int64 // room for chains
+	floats []float64
 }
 
 // source writes the series of one source, all at once or, where they are many, in windows of time.
@@ -159,7 +162,11 @@ func (r *rewriter) windows(ordinals []uint32) ([]int64, error) {
 			continue
 		}
 		if ref := r.job.head.ref(o); ref.rows > 0 {
-			s := r.job.head.read(ref)
+			if ref.columns == nil {
+				total += ref.rows // too few to matter
+				continue
+			}
+			s := r.job.head.read(ref, nil)
 			s = s.Clip(r.span)
 			total += s.Len()
 			for i := 0; i < s.Len(); i += rowsPerRecord {
@@ -212,7 +219,8 @@ func (r *rewriter) series(o uint32, window chunk.Span) (chunk.Samples, error) {
 	var late chunk.Samples
 	if r.job.head != nil {
 		if ref := r.job.head.ref(o); ref.rows > 0 {
-			s := r.job.head.read(ref)
+			room := r.room(ref)
+			s := r.job.head.read(ref, &room)
 			late = s.Clip(window)
 			if gone := masks(nil, r.job.deletions, r.job.headSeq, o, window); len(gone) > 0 {
 				late = without(late, gone)
@@ -225,6 +233,30 @@ func (r *rewriter) series(o uint32, window chunk.Span) (chunk.Samples, error) {
 	r.merge.add(late)
 	return r.merge.take(), nil
 }
+
+// room returns empty columns with memory for the rows of a chain, which many series share.
+func (r *rewriter) room(ref headRef) chunk.Samples {
+	n := ref.rows
+	if ref.columns != nil {
+		return chunk.Samples{}
+	}
+	if len(r.times) < n {
+		r.times = make([]int64, roomRows)
+	}
+	s := chunk.Samples{Times: r.times[:0:n]}
+	r.times = r.times[n:]
+	if ref.kind == chunk.Float64 {
+		if len(r.floats) < n {
+			r.floats = make([]float64, roomRows)
+		}
+		s.Floats = r.floats[:0:n]
+		r.floats = r.floats[n:]
+	}
+	return s
+}
+
+// roomRows is how many rows of chains share one allocation.
+const roomRows = 4096
 
 // damaged is the error of a segment that cannot be rewritten, since it cannot be read wholly.
 type damaged struct {

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"github.com/chronodex/chronodex/codec"
 )
 
@@ -142,41 +140,4 @@ func (s *Shard) discard(made []*segmentFile) {
 		g.obsolete.Store(true)
 		s.closeSegment(g)
 	}
-}
-
-// sort sorts the columns of all series. Snapshots taken before keep the old ones.
-func (h *head) sort() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for i, c := range h.series {
-		if c.rising == len(c.times) {
-			continue
-		}
-		s := c.samples(len(c.times))
-		s = s.Normalize()
-		n := newHeadSeries(c.ordinal, c.kind)
-		n.append(&s)
-		h.series[i] = n
-	}
-}
-
-// partitions returns, by number of a partition, the series that have observations in it. The head
-// is sorted.
-func (h *head) partitions(width int64) map[int64]*roaring.Bitmap {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	out := map[int64]*roaring.Bitmap{}
-	for _, c := range h.series {
-		rest := c.samples(len(c.times))
-		for rest.Len() > 0 {
-			n := partitionOf(rest.Times[0], width)
-			if out[n] == nil {
-				out[n] = roaring.New()
-			}
-			out[n].Add(c.ordinal)
-			in := rest.Clip(partitionSpan(n, width))
-			rest = rest.Slice(in.Len(), rest.Len())
-		}
-	}
-	return out
 }

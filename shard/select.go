@@ -76,7 +76,7 @@ func (sel *selection) take(found *roaring.Bitmap) {
 func (sel *selection) view(h *head, seq uint64) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if h.rows == 0 {
+	if h.count == 0 {
 		return
 	}
 	refs := make([]headRef, len(sel.ordinals))
@@ -126,6 +126,7 @@ func (sel *selection) Close() error {
 type readState struct {
 	segment segment.Buffer
 	merge   merger
+	chain   chunk.Samples // of a head
 }
 
 func stateOf(buf *chunk.Buffer) *readState {
@@ -146,7 +147,7 @@ func (sel *selection) Read(ctx context.Context, p chunk.Piece, buf *chunk.Buffer
 	r := ref(p.Ref)
 	switch r.form() {
 	case refHead:
-		return sel.readHead(part{head: r.place(), series: r.series()}, sel.span), nil
+		return sel.readHead(&part{head: r.place(), series: r.series()}, sel.span, st), nil
 	case refChunk:
 		p, err := sel.partOf(p, r)
 		if err != nil {
@@ -182,9 +183,10 @@ func (sel *selection) partOf(p chunk.Piece, r ref) (part, error) {
 }
 
 // readHead returns the observations of a series in a head, less what was deleted.
-func (sel *selection) readHead(p part, span chunk.Span) chunk.Samples {
+func (sel *selection) readHead(p *part, span chunk.Span, st *readState) chunk.Samples {
 	view := &sel.heads[p.head]
-	s := view.head.read(view.refs[p.series])
+	st.chain.Reset()
+	s := view.head.read(view.refs[p.series], &st.chain)
 	s = s.Clip(span)
 	if gone := masks(nil, sel.v.deletions, view.seq, sel.ordinals[p.series], span); len(gone) > 0 {
 		s = without(s, gone)
@@ -214,7 +216,7 @@ func (sel *selection) readMixed(m mixed, st *readState) (chunk.Samples, error) {
 	for i := range m.parts {
 		p := &m.parts[i]
 		if p.segment < 0 {
-			st.merge.add(sel.readHead(*p, m.span))
+			st.merge.add(sel.readHead(p, m.span, st))
 			continue
 		}
 		s, err := sel.readChunk(p, m.span, st)
