@@ -12,13 +12,28 @@ import (
 
 // hostile are bytes that try to make a decoder take too long, too much, or panic.
 var hostile = [][]byte{
-	nil, {0}, {0xff}, {formRuns, 0xff, 0xff, 0x03}, {formDict, 0, 0x00, 0x00}, {formBins, 0xff, 0x01},
-	{formSparse, 0, 0xff, 0xff, 0x03, 0, 0}, {formMask, 1}, {2 << headOrder, 1, 1}, {3<<headOrder | formPack, 1, 1, 64},
-	{formPatch, 0xff, 0xff, 0x40}, {formPack, 65}, {formPack | headGCD, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1},
+	nil,
+	{0},
+	{0xff},
+	{formRuns, 0xff, 0xff, 0x03},
+	{formDict, 0, 0x00, 0x00},
+	{formBins, 0xff, 0x01},
+	{formSparse, 0, 0xff, 0xff, 0x03, 0, 0},
+	{formMask, 1},
+	{2 << headOrder, 1, 1},
+	{3<<headOrder | formPack, 1, 1, 64},
+	{formPatch, 0xff, 0xff, 0x40},
+	{formPack, 65},
+	{formPack | headGCD, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1},
 	{formRuns, 2, formRuns, 1, formRuns, 0, 0, 0, 0, 0, 0, 0},
 	{formBins, 1, 0, 3, 5, 7, 12, 129, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12},
-	{decimalOthers, 1, 0, 0, 0}, {0x17, 0}, {decimalRef, howTimes, 0}, {decimalRef, howPlus, 0},
-	{modelPart, 0, 0, 0}, {modelDecimal, 23, 0, 0}, {2, 3, 0},
+	{decimalOthers, 1, 0, 0, 0},
+	{0x17, 0},
+	{decimalRef, howTimes, 0},
+	{decimalRef, howPlus, 0},
+	{modelPart, 0, 0, 0},
+	{modelDecimal, 23, 0, 0},
+	{2, 3, 0},
 }
 
 // FuzzDecodeInts: no bytes make the decoder panic or return other than n values; an error wraps

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cockroachdb/datadriven"
 
@@ -176,7 +177,7 @@ func TestTablesFit(t *testing.T) {
 					t.Fatal(err)
 				}
 				for line := range strings.SplitSeq(b.String(), "\n") {
-					if n := len([]rune(line)); n > width+10 || strings.ContainsAny(line, "\x1b\t\xff") {
+					if n := len([]rune(line)); n > width+10 || strings.ContainsAny(line, "\x1b\t") || !utf8.ValidString(line) {
 						t.Errorf("%s as %s, %d wide: %d columns: %q", name, format, width, n, line)
 					}
 				}
