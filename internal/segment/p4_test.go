@@ -156,19 +156,6 @@ func observations(sources [][]segment.Row) int {
 	return n
 }
 
-func TestP4(t *testing.T) {
-	all := p4Sources(t)
-	fs := vfs.NewMem()
-	for _, p := range []codec.Profile{codec.Fast, codec.Dense} {
-		write(t, fs, "p4", all, p)
-		r := open(t, fs, "p4")
-		check(t, r, all)
-		_, chunks, obs := r.Len()
-		t.Logf("profile %d: %d chunks, %d observations, %d bytes: %.4f bytes an observation",
-			p, chunks, obs, r.Size(), float64(r.Size())/float64(obs))
-	}
-}
-
 // BenchmarkP4Write writes a segment, durable on nothing: it is in memory.
 func BenchmarkP4Write(b *testing.B) {
 	all := p4Sources(b)
