@@ -101,7 +101,7 @@ func (b *batch) next() (term []byte, docs []uint32, err error) {
 	return []byte(t.term), t.docs, nil
 }
 
-// maxNames bounds the distinct names of a batch: Bleve numbers fields with 16 bits.
+// maxNames bounds the distinct names in a file: Bleve numbers fields with 16 bits.
 const maxNames = 50000
 
 // countNames returns how many distinct names docs have.

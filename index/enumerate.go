@@ -69,7 +69,7 @@ type termList struct {
 }
 
 // fewTerms is below what a dictionary is not worth to be kept.
-const fewTerms = 64
+const fewTerms = 8
 
 // termList returns the terms of field, or nil where they are too few or too many.
 func (q *query) termList(field string) (*termList, error) {

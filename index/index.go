@@ -79,6 +79,7 @@ func Open(dir string, options Options) (*Index, error) {
 }
 
 func (ix *Index) open() (err error) {
+	defer guard(&err)
 	if ix.dir == "" {
 		if ix.dir, err = os.MkdirTemp("", "index-"); err != nil {
 			return err
@@ -275,7 +276,7 @@ func (ix *Index) Add(docs []Doc) (err error) {
 		return nil
 	}
 	if n := countNames(docs); n > maxNames {
-		return fmt.Errorf("%d distinct dimensions in a batch, at most %d", n, maxNames)
+		return fmt.Errorf("a batch: %w", errTooManyNames)
 	}
 	name := ix.newName()
 	ordinals := make([]uint32, len(docs))
@@ -430,7 +431,7 @@ func (ix *Index) Compact(ctx context.Context) (err error) {
 	if len(v.segments) < 2 && !slices.ContainsFunc(v.segments, loose) {
 		return nil
 	}
-	return ix.merge(ctx, 0)
+	return unlessTooMany(ix.merge(ctx, 0))
 }
 
 // mergeFan is how many segments of one tier are merged into one of the next.
@@ -449,7 +450,7 @@ func (ix *Index) mergeSome(ctx context.Context) error {
 		}
 		if len(segments)-from >= mergeFan {
 			if err := ix.merge(ctx, from); err != nil {
-				return err
+				return unlessTooMany(err)
 			}
 			t = -1
 		} else if t >= top {
@@ -467,9 +468,34 @@ func tier(s segment) int {
 	return t
 }
 
+// errTooManyNames says that files stay apart, since there would be too many names in one.
+var errTooManyNames = fmt.Errorf("more than %d distinct dimensions", maxNames)
+
+// canMerge reports whether one file may have all names of segments.
+func canMerge(segments []segment) bool {
+	names := map[string]struct{}{}
+	for _, s := range segments {
+		for _, name := range s.fields {
+			names[name] = struct{}{}
+		}
+	}
+	return len(names) <= maxNames
+}
+
+// unlessTooMany returns err, but nil where it is errTooManyNames.
+func unlessTooMany(err error) error {
+	if errors.Is(err, errTooManyNames) {
+		return nil
+	}
+	return err
+}
+
 // merge makes one segment of those from the given one on.
 func (ix *Index) merge(ctx context.Context, from int) error {
 	old := ix.current.segments
+	if !canMerge(old[from:]) {
+		return errTooManyNames
+	}
 	m, ordinals := newMerger(old[from:])
 	if len(ordinals) == 0 {
 		return ix.install(slices.Clone(old[:from]), ix.next)

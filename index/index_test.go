@@ -386,6 +386,13 @@ func TestLimits(t *testing.T) {
 	if err := ix.Add(docs); err == nil {
 		t.Error("more names than Bleve can number: no error")
 	}
+	half := len(docs) * 2 / 3
+	if err := errors.Join(ix.Add(docs[:half]), ix.Add(docs[half:]), ix.Add([]Doc{{9999, wide}}), ix.Compact(context.Background())); err != nil {
+		t.Error(err)
+	}
+	if got := find(t, ix, "n50001:v"); len(got) != 1 || ix.Count() != len(docs)+4 {
+		t.Errorf("a rare name: %v among %d", got, ix.Count())
+	}
 }
 
 func TestComplete(t *testing.T) {
