@@ -47,6 +47,7 @@ type Index struct {
 	results *cache[*roaring.Bitmap] // what many terms of a field match
 	terms   *cache[*termList]
 	fuzzies fuzzies
+	names   int // most distinct names in a file
 
 	write  sync.Mutex // one writer at a time; guards what follows
 	next   uint64     // one more than the highest ordinal ever added
@@ -69,7 +70,7 @@ func Open(dir string, options Options) (*Index, error) {
 		limit = defaultCacheBytes
 	}
 	ix := &Index{
-		dir: dir, options: options,
+		dir: dir, options: options, names: maxNames,
 		results: newCache[*roaring.Bitmap](limit / 4), terms: newCache[*termList](limit - limit/4),
 	}
 	if err := ix.open(); err != nil {
@@ -275,7 +276,7 @@ func (ix *Index) Add(docs []Doc) (err error) {
 	if len(docs) == 0 {
 		return nil
 	}
-	if n := countNames(docs); n > maxNames {
+	if n := countNames(docs); n > ix.names {
 		return fmt.Errorf("a batch: %w", errTooManyNames)
 	}
 	name := ix.newName()
@@ -469,17 +470,17 @@ func tier(s segment) int {
 }
 
 // errTooManyNames says that files stay apart, since there would be too many names in one.
-var errTooManyNames = fmt.Errorf("more than %d distinct dimensions", maxNames)
+var errTooManyNames = errors.New("too many distinct dimensions")
 
 // canMerge reports whether one file may have all names of segments.
-func canMerge(segments []segment) bool {
+func (ix *Index) canMerge(segments []segment) bool {
 	names := map[string]struct{}{}
 	for _, s := range segments {
 		for _, name := range s.fields {
 			names[name] = struct{}{}
 		}
 	}
-	return len(names) <= maxNames
+	return len(names) <= ix.names
 }
 
 // unlessTooMany returns err, but nil where it is errTooManyNames.
@@ -493,7 +494,7 @@ func unlessTooMany(err error) error {
 // merge makes one segment of those from the given one on.
 func (ix *Index) merge(ctx context.Context, from int) error {
 	old := ix.current.segments
-	if !canMerge(old[from:]) {
+	if !ix.canMerge(old[from:]) {
 		return errTooManyNames
 	}
 	m, ordinals := newMerger(old[from:])

@@ -35,7 +35,9 @@ type packer struct {
 	n      uint64 // bytes written
 	sum    uint32
 	bitmap *roaring.Bitmap
-	err    error // of the first write that failed
+	dict   *vellum.Builder // used again and again, as it is large
+	fst    bytes.Buffer    // of dict
+	err    error           // of the first write that failed
 }
 
 // A source has what goes into a file.
@@ -127,9 +129,7 @@ func (p *packer) documents(ordinals []uint32) uint64 {
 // dictionary writes the postings and the dictionary of the field that src is at, and returns where
 // that is said.
 func (p *packer) dictionary(ctx context.Context, src source) (uint64, error) {
-	var fst bytes.Buffer
-	builder, err := vellum.New(&fst, nil)
-	if err != nil {
+	if err := p.newDict(); err != nil {
 		return 0, err
 	}
 	limit := often{ctx: ctx}
@@ -148,24 +148,34 @@ func (p *packer) dictionary(ctx context.Context, src source) (uint64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if err := builder.Insert(term, pointer); err != nil {
+		if err := p.dict.Insert(term, pointer); err != nil {
 			return 0, err
 		}
 		if err := limit.err(); err != nil {
 			return 0, err
 		}
 	}
-	if err := builder.Close(); err != nil {
+	if err := p.dict.Close(); err != nil {
 		return 0, err
 	}
 	dict := p.n
-	p.uvarint(uint64(fst.Len()))
-	p.bytes(fst.Bytes())
+	p.uvarint(uint64(p.fst.Len()))
+	p.bytes(p.fst.Bytes())
 	at := p.n
 	p.uvarint(math.MaxUint64) // no doc values: neither start
 	p.uvarint(math.MaxUint64) // nor end
 	p.uvarint(dict)
 	return at, nil
+}
+
+// newDict makes dict an empty one.
+func (p *packer) newDict() (err error) {
+	p.fst.Reset()
+	if p.dict != nil {
+		return p.dict.Reset(&p.fst)
+	}
+	p.dict, err = vellum.New(&p.fst, nil)
+	return err
 }
 
 // postings writes documents, in order, and returns what the dictionary has for them.

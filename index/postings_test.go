@@ -26,15 +26,15 @@ func asPostings(t testing.TB, bm *roaring.Bitmap) postings {
 
 // TestPostings holds what is read in place to what the library reads.
 func TestPostings(t *testing.T) {
-	const docs = 400000
+	const docs = 200000
 	rapid.Check(t, func(rt *rapid.T) {
 		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0))
 		draw := func() *roaring.Bitmap {
 			bm := roaring.New()
 			bm.Add(uint32(rng.IntN(docs)))
-			for range rng.IntN(6) {
+			for range rng.IntN(4) {
 				from := rng.IntN(docs)
-				switch n := rng.IntN(200000); rng.IntN(3) {
+				switch n := rng.IntN(100000); rng.IntN(3) {
 				case 0:
 					bm.AddRange(uint64(from), uint64(min(from+n, docs)))
 				case 1:
