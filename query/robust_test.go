@@ -353,3 +353,27 @@ func TestRoundedIntegersAreNamed(t *testing.T) {
 		t.Errorf("raw: %s", raw)
 	}
 }
+
+// TestLimitReadsNoMoreThanItTakes reads few of many series, more where the first turn out to be empty.
+func TestLimitReadsNoMoreThanItTakes(t *testing.T) {
+	parts := fakeStore(ramp(100, 10), 2, 5, nil)
+	out, err := engineOver(parts).Run(context.Background(), mustParse(t, "* | limit 3"), Request{})
+	if err != nil || len(out.Series) != 3 || out.Stats.ChunksDecoded != 6 {
+		t.Errorf("%d series, %v, %v", len(out.Series), &out.Stats, err)
+	}
+	for _, p := range parts {
+		p.broken = func(p fakePiece) error {
+			if v, _ := p.series.Dimensions.Get("host"); v < "h030" {
+				return chunk.ErrCorrupt
+			}
+			return nil
+		}
+	}
+	out, err = engineOver(parts).Run(context.Background(), mustParse(t, "* | limit 3"), Request{})
+	if err != nil || len(out.Series) != 3 {
+		t.Fatalf("%d series, %v", len(out.Series), err)
+	}
+	if v, _ := out.Series[0].Dimensions.Get("host"); v != "h030" || out.Stats.ChunksDecoded > 200 {
+		t.Errorf("first is %s, %v", v, &out.Stats)
+	}
+}

@@ -123,40 +123,55 @@ func (r *run) source(ctx context.Context, q *Query, plan *Plan) (*set, []stage, 
 	return nil, nil, fmt.Errorf("source of type %T", q.source)
 }
 
-// selected reads what s selects, and answers the first stage where it is an aggregate.
+// selected reads what s selects, and answers the first stage where it is an aggregate. Where that
+// is a limit, no more series are read than it takes: what seemed to have observations may turn out to
+// have none, so it may take another try.
 func (r *run) selected(ctx context.Context, s *selection, stages []stage, plan *Plan) (*set, []stage, error) {
-	keep := -1
-	if len(stages) > 0 {
-		if l, ok := stages[0].(*limit); ok {
-			keep = l.n
+	if len(stages) == 0 {
+		out, _, err := r.gather(ctx, s, -1, plan)
+		return out, nil, err
+	}
+	switch first := stages[0].(type) {
+	case *aggregate:
+		plan = plan.stage(len(stages) - 1)
+		stock, err := r.open(ctx, s, -1)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer stock.close() // nothing was written: what closing could say does not matter here
+		plan.stage(2).selected(stock)
+		out, err := r.fold(ctx, stock, first, plan.stage(1))
+		if err == nil {
+			plan.rows(out)
+		}
+		return out, stages[1:], err
+	case *limit:
+		before := r.stats.SeriesSelected
+		for keep := first.n; ; keep *= 4 {
+			r.stats.SeriesSelected = before
+			out, dropped, err := r.gather(ctx, s, keep, plan.stage(len(stages)))
+			if err != nil || len(out.rows) >= first.n || !dropped {
+				return out, stages, err
+			}
 		}
 	}
-	var first *aggregate
-	if len(stages) > 0 {
-		first, _ = stages[0].(*aggregate)
-	}
-	depth := len(stages)
-	if first != nil {
-		depth--
-	}
-	plan = plan.stage(depth) // merge or gather; below it are each shard, and select
+	out, _, err := r.gather(ctx, s, -1, plan.stage(len(stages)))
+	return out, stages, err
+}
+
+// gather reads what s selects; with keep ≥ 0, only so many series. It reports whether there are more.
+func (r *run) gather(ctx context.Context, s *selection, keep int, plan *Plan) (*set, bool, error) {
 	stock, err := r.open(ctx, s, keep)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
 	defer stock.close() // nothing was written: what closing could say does not matter here
 	plan.stage(2).selected(stock)
-	var out *set
-	if first != nil {
-		stages = stages[1:]
-		out, err = r.fold(ctx, stock, first, plan.stage(1))
-	} else {
-		out, err = r.read(ctx, stock, plan.stage(1))
-	}
+	out, err := r.read(ctx, stock, plan.stage(1))
 	if err == nil {
 		plan.rows(out)
 	}
-	return out, stages, err
+	return out, stock.dropped, err
 }
 
 // open selects from all parts, in parallel.

@@ -17,7 +17,9 @@ type survey struct {
 	series []chunk.Series
 	tasks  []task
 	pieces int
-	stable bool // parts are in memory: columns stay as they are
+
+	dropped bool // there are series that were not surveyed
+	stable  bool // parts are in memory: columns stay as they are
 }
 
 // A task is work for one goroutine: consecutive pieces of one part.
@@ -43,8 +45,7 @@ const (
 	shortSeries = 64 << 10 // rows; where series have fewer on average, they are not cut
 )
 
-// takeStock surveys all parts, in parallel. With keep ≥ 0 only the first series by dimensions are
-// surveyed: as many as surely have keep with observations among them.
+// takeStock surveys all parts, in parallel; with keep ≥ 0, only so many series, the first by dimensions.
 func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) (*survey, error) {
 	s := &survey{parts: parts, from: make([]int, len(parts)+1)}
 	for i, p := range parts {
@@ -99,25 +100,23 @@ func (r *run) surveyPart(ctx context.Context, s *survey, i int) ([]piece, error)
 	return list, nil
 }
 
-// keepFirst drops the pieces of all but the first series by dimensions. A series whose pieces may
-// turn out to be empty does not count.
+// keepFirst drops the pieces of all but the first series by dimensions that have any, and notes
+// whether it dropped some.
 func (s *survey) keepFirst(lists [][]piece, keep int) {
-	sure := make([]bool, len(s.series))
+	has := make([]bool, len(s.series))
 	for _, list := range lists {
 		for i := range list {
-			if list[i].Exact && list[i].Rows > 0 {
-				sure[list[i].series] = true
-			}
+			has[list[i].series] = true
 		}
 	}
 	kept := make([]bool, len(s.series))
 	for _, i := range s.byDimensions() {
-		if keep <= 0 {
-			break
-		}
-		kept[i] = true
-		if sure[i] {
+		switch {
+		case has[i] && keep > 0:
+			kept[i] = true
 			keep--
+		case has[i]:
+			s.dropped = true
 		}
 	}
 	for i := range lists {
