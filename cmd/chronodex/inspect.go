@@ -9,21 +9,23 @@ import (
 
 	"github.com/chronodex/chronodex/internal/segment"
 	"github.com/chronodex/chronodex/internal/vfs"
+	"github.com/chronodex/chronodex/internal/wal"
 )
 
 // inspectCmd prints the bytes of a file.
 type inspectCmd struct {
-	File    string `arg:"" type:"existingfile" help:"A segment, or a manifest."`
+	File    string `arg:"" type:"existingfile" help:"A segment, a file of a log, or a manifest."`
 	Verbose bool   `short:"v" help:"Every column, chunk and series."`
 }
 
 // Help is printed behind the flags.
 func (*inspectCmd) Help() string {
-	return `Prints the parts of a file with offsets and lengths, in the words of docs/format.md.
+	return `Prints the parts of a file with offsets and lengths, in the words of docs/format.md and docs/format-log.md.
 
 Examples:
 
     chronodex inspect chronodex-data/shard-0000/MANIFEST
+    chronodex inspect chronodex-data/shard-0000/log/*.log
     chronodex inspect chronodex-data/shard-0000/*.seg
     chronodex inspect --verbose chronodex-data/shard-0000/*.seg | less`
 }
@@ -50,6 +52,9 @@ func (c *inspectCmd) Run(_ context.Context, s *session) error {
 		}
 		_, err = fmt.Fprintf(s.out, "manifest of %d bytes\n%s", len(text), text)
 		return err
+	}
+	if wal.IsLog(head) {
+		return wal.Inspect(s.out, vfs.OS{}, path, c.Verbose)
 	}
 	return segment.Inspect(s.out, vfs.OS{}, path, c.Verbose)
 }

@@ -319,3 +319,32 @@ func BenchmarkReplay(b *testing.B) {
 		}
 	}
 }
+
+func TestInspect(t *testing.T) {
+	fsys := vfs.NewMem()
+	f := open(t, fsys, wal.Options{})
+	appendAll(t, f.log, "one", "second")
+	must(t, f.log.Close())
+	const name = "log/00000000000000000001.log"
+	inspect := func() string {
+		var b strings.Builder
+		must(t, wal.Inspect(&b, fsys, name, false))
+		return b.String()
+	}
+	want := `log of 113 bytes: 2 records of 9 bytes
+       0  header, version 1, first record 1
+      20  record 1, 3 bytes, 0 bytes into its write, crc 2a94b2e9
+      51  record 2, 6 bytes, 0 bytes into its write, crc 7afd9428
+      85  closed, next record 3
+`
+	if got := inspect(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+	b, err := vfs.ReadFile(fsys, name)
+	must(t, err)
+	b[50] ^= 1
+	must(t, vfs.WriteFile(fsys, name, b))
+	if got, want := inspect(), name+": record: wrong checksum at offset 20, 31 bytes, record 1 is lost: corrupt log\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%swant at its end\n%s", got, want)
+	}
+}
