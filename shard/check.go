@@ -8,6 +8,7 @@ import (
 	"path"
 	"sync"
 
+	"github.com/chronodex/chronodex/internal/segment"
 	"github.com/chronodex/chronodex/internal/wal"
 )
 
@@ -146,12 +147,22 @@ func (s *Shard) checkSegment(ctx context.Context, g *segmentFile, report func(Fi
 	found := false
 	err := g.reader.Check(ctx, func(err error) {
 		found = true
-		report(Finding{File: g.path, Offset: -1, Reason: err.Error(), Lost: "what the reason names", Repair: repairBackup})
+		report(segmentFinding(g, err))
 	})
 	if g.err != nil && !found {
-		report(Finding{File: g.path, Offset: -1, Reason: g.err.Error(), Lost: "the series after it", Repair: repairBackup})
+		report(segmentFinding(g, g.err))
 	}
 	return err
+}
+
+// segmentFinding says what is known of an error of a segment's reader.
+func segmentFinding(g *segmentFile, err error) Finding {
+	f := Finding{File: g.path, Offset: -1, Reason: err.Error(), Lost: "what the reason names", Repair: repairBackup}
+	if d := (*segment.Damage)(nil); errors.As(err, &d) {
+		f.Offset = d.Offset
+		f.Lost = fmt.Sprintf("what this %s holds of %v", d.Part, g.span)
+	}
+	return f
 }
 
 // checkIndex verifies the index's files, and that it has the series of the segments and no others.

@@ -157,7 +157,7 @@ func (s *Shard) openSegment(e segmentEntry) *segmentFile {
 // load enters the series of a segment into t and has.
 func (g *segmentFile) load(t *table) {
 	var order []uint32
-	for e, err := range g.reader.Entries() {
+	for e, err := range g.reader.Identities() {
 		if err == nil {
 			if err = t.put(e.Series, e.Identity); err != nil {
 				err = fmt.Errorf("%s: %w: %w", g.path, err, chunk.ErrCorrupt)

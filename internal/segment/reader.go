@@ -96,8 +96,24 @@ func (r *Reader) frame(n int) ([]byte, error) {
 
 // where adds to err what it is about.
 func (r *Reader) where(f frame, err error) error {
-	return fmt.Errorf("segment %s: offset %d: %v: %w", r.path, f.offset, f.kind, err)
+	return &Damage{Path: r.path, Offset: f.offset, Part: f.kind.String(), Err: err}
 }
+
+// A Damage is the error of a frame that is not as it was written.
+type Damage struct {
+	Path   string // of the segment
+	Offset int64  // where the frame begins
+	Part   string // what the frame is
+	Err    error  // what is wrong with it
+}
+
+// Error says all of it.
+func (d *Damage) Error() string {
+	return fmt.Sprintf("segment %s: offset %d: %s: %v", d.Path, d.Offset, d.Part, d.Err)
+}
+
+// Unwrap returns Err.
+func (d *Damage) Unwrap() error { return d.Err }
 
 // page decodes a page.
 func page[T any](r *Reader, frame int, parse func([]byte) (T, error)) (*T, error) {
