@@ -410,12 +410,15 @@ func (p *parser) fill(e *every) (stage, error) {
 	case "linear":
 		s.how = analytics.FillLinear
 	case "", "value":
-		p.acceptWord("value")
+		s.how = analytics.FillValue
+		if p.acceptWord("value") && p.peekNumber() == "" {
+			return s, p.endOfStage() // 0
+		}
 		v, err := p.number("none, previous, linear or a number")
 		if err != nil {
 			return nil, err
 		}
-		s.how, s.value = analytics.FillValue, v
+		s.value = v
 		return s, p.endOfStage()
 	default:
 		return nil, &SyntaxError{
