@@ -38,10 +38,10 @@ type Block struct {
 	chunks  []chunkRef
 	columns []valueColumn
 
-	decoded [][]float64 // shared value columns, by valueColumn.slot
-	slots   int         // of them in use
-	stamps  [][]int64   // memory of time columns
-	own     Samples     // what the last Read decoded
+	floats numbers[float64]
+	ints   numbers[int64]
+	stamps [][]int64 // memory of time columns
+	own    Samples   // the bools or strings that the last Read decoded
 }
 
 // A timeColumn is a time column, and its stamps once they are decoded.
@@ -69,7 +69,7 @@ type chunkRef struct {
 type valueColumn struct {
 	codec.Column
 	uses int32 // chunks that have it, and columns that refer to it
-	slot int32 // of Block.decoded plus 1, once it is decoded; 0 if not
+	slot int32 // of numbers.shared plus 1, once it is decoded; 0 if not
 }
 
 // ParseBlock parses a block. The result aliases data.
@@ -99,7 +99,7 @@ func (b *Block) Reset() {
 	clear(b.times) // they alias data
 	clear(b.columns)
 	b.times, b.groups, b.chunks, b.columns = b.times[:0], b.groups[:0], b.chunks[:0], b.columns[:0]
-	b.slots = 0
+	b.floats.slots, b.ints.slots = 0, 0
 }
 
 // Len is the number of chunks.
@@ -137,10 +137,9 @@ func (b *Block) Read(i int) (Samples, error) {
 	col := &b.columns[c.column]
 	switch g.kind {
 	case Float64:
-		s.Floats, err = b.floats(g, int(c.column), times)
+		s.Floats, err = b.floats.read(b, g, int(c.column), decoding[float64]{times, codec.DecodeFloats})
 	case Int64:
-		b.own.Ints, err = codec.DecodeInts(b.own.Ints[:0], col.Column, g.rows)
-		s.Ints = b.own.Ints
+		s.Ints, err = b.ints.read(b, g, int(c.column), decoding[int64]{times, codec.DecodeIntsRef})
 	case Bool:
 		b.own.Bools, err = codec.DecodeBools(b.own.Bools[:0], col.Column, g.rows)
 		s.Bools = b.own.Bools
@@ -184,41 +183,6 @@ func (b *Block) timesOf(i int) ([]int64, error) {
 func sorted(t []int64) bool {
 	s := Samples{Times: t}
 	return s.Sorted()
-}
-
-// floats decodes a value column. One that is used twice stays until the next Parse.
-func (b *Block) floats(g *group, i int, times []int64) ([]float64, error) {
-	col := &b.columns[i]
-	if col.slot > 0 {
-		return b.decoded[col.slot-1], nil
-	}
-	var ref []float64
-	if k, ok := col.Ref.Index(); ok {
-		var err error
-		if ref, err = b.floats(g, g.first+k, times); err != nil {
-			return nil, err
-		}
-	}
-	if col.uses < 2 {
-		out, err := codec.DecodeFloats(slices.Grow(b.own.Floats[:0], g.rows), col.Column, g.rows, ref, times)
-		b.own.Floats = out
-		return out, err
-	}
-	if b.slots == len(b.decoded) {
-		b.decoded = append(b.decoded, nil)
-	}
-	room := slices.Grow(b.decoded[b.slots][:0], g.rows)
-	out, err := codec.DecodeFloats(room, col.Column, g.rows, ref, times)
-	if err == nil && len(out) != g.rows {
-		err = codec.ErrCorrupt
-	}
-	if err != nil {
-		return nil, err
-	}
-	b.decoded[b.slots] = out
-	b.slots++
-	col.slot = int32(b.slots)
-	return out, nil
 }
 
 // corrupt is the error of bytes that break the rules of the message.

@@ -145,7 +145,7 @@ func (b *Block) checkRefs(g *group) error {
 		}
 		k, ok := r.Index()
 		switch {
-		case g.kind != Float64, ok && k >= g.end-g.first:
+		case g.kind != Float64 && g.kind != Int64, ok && k >= g.end-g.first:
 			return corrupt("column %d refers to %d", i-g.first, r)
 		case ok:
 			to := &b.columns[g.first+k]

@@ -195,10 +195,7 @@ func encodeColumns(g *groupRows, rows []BlockRow, times []int64, p codec.Profile
 	case Int64:
 		distinct, which := distinctColumns(g.rows, func(r int) []int64 { return rows[r].Samples.Ints },
 			func(v int64) uint64 { return uint64(v) })
-		for _, c := range distinct {
-			cols = append(cols, codec.EncodeInts(c, p))
-		}
-		return cols, which
+		return codec.EncodeIntGroup(distinct, times[g.offset:g.offset+g.groupKey.rows], p), which
 	case Bool:
 		for i, r := range g.rows {
 			cols, which = append(cols, codec.EncodeBools(rows[r].Samples.Bools, p)), append(which, i)
