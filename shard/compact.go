@@ -56,7 +56,7 @@ const fanIn = 4
 func pick(v *version) []*segmentFile {
 	var best []*segmentFile
 	least := int64(0)
-	for _, run := range runs(v) {
+	for _, run := range runs(v.segments) {
 		for i := range run {
 			largest, sum := int64(0), int64(0)
 			for j := i; j < len(run); j++ {
@@ -74,12 +74,12 @@ func pick(v *version) []*segmentFile {
 	return best
 }
 
-// runs returns the segments of v that can be merged with their neighbours: by partition, in order
-// of age, cut where one cannot be read.
-func runs(v *version) [][]*segmentFile {
+// runs returns the segments that can be merged with their neighbours: by partition, in order of
+// age, cut where one cannot be read.
+func runs(segments []*segmentFile) [][]*segmentFile {
 	var out [][]*segmentFile
 	var run []*segmentFile
-	for _, g := range v.segments {
+	for _, g := range segments {
 		if len(run) > 0 && (run[0].entry.partition != g.entry.partition || g.unfit()) {
 			out, run = append(out, run), nil
 		}
@@ -101,16 +101,19 @@ func (s *Shard) compactSome(ctx context.Context) (bool, error) {
 	s.compacting.Lock()
 	defer s.compacting.Unlock()
 	v := s.acquire()
-	defer s.releaseVersion(v)
 	inputs := pick(v)
+	s.releaseVersion(v)
 	if inputs == nil {
 		return false, nil
 	}
-	return true, s.merge(ctx, v, inputs, nil)
+	return true, s.merge(ctx, inputs, nil)
 }
 
-// merge replaces segments of v by one dense segment of what is left of their observations.
-func (s *Shard) merge(ctx context.Context, v *version, inputs []*segmentFile, progress func(int64)) error {
+// merge replaces segments by one dense segment of what is left of their observations. One that
+// cannot be read is marked, and nothing changes. The caller holds compacting.
+func (s *Shard) merge(ctx context.Context, inputs []*segmentFile, progress func(int64)) error {
+	v := s.acquire()
+	defer s.releaseVersion(v)
 	job := &rewriteJob{
 		partition: inputs[0].entry.partition, inputs: inputs, series: roaring.New(),
 		deletions: v.deletions, profile: codec.Dense, progress: progress,
@@ -190,25 +193,31 @@ func (t *tally) add(rows int64) {
 
 // compactAll makes one dense segment of each partition that has others.
 func (s *Shard) compactAll(ctx context.Context, t *tally) error {
-	s.compacting.Lock()
+	s.compacting.Lock() // nobody else removes segments
 	defer s.compacting.Unlock()
 	v := s.acquire()
-	defer s.releaseVersion(v)
-	var jobs [][]*segmentFile
-	for _, run := range runs(v) {
-		if len(run) == 1 && run[0].entry.level > 0 && len(pending(v.deletions, &version{segments: run})) == 0 {
-			continue
-		}
-		jobs = append(jobs, run)
+	jobs := slices.DeleteFunc(runs(v.segments), func(run []*segmentFile) bool { return !worthIt(v, run) })
+	s.releaseVersion(v) // so that what is replaced is removed at once
+	for _, run := range jobs {
 		for _, g := range run {
 			_, _, rows := g.reader.Len()
 			t.expect(rows)
 		}
 	}
-	for _, run := range jobs {
-		if err := s.merge(ctx, v, run, t.add); err != nil {
+	for len(jobs) > 0 {
+		run := jobs[0]
+		jobs = jobs[1:]
+		if err := s.merge(ctx, run, t.add); err != nil {
 			return err
+		}
+		if slices.ContainsFunc(run, (*segmentFile).unfit) {
+			jobs = append(jobs, runs(run)...) // without what turned out to be damaged
 		}
 	}
 	return nil
+}
+
+// worthIt reports whether a run is more than one dense segment to which no deletion applies.
+func worthIt(v *version, run []*segmentFile) bool {
+	return len(run) > 1 || run[0].entry.level == 0 || len(pending(v.deletions, &version{segments: run})) > 0
 }

@@ -216,7 +216,7 @@ func (s *Shard) updateIndex(ctx context.Context) {
 // suspectIndex has the index built anew in the background, since it turned out to be damaged.
 func (s *Shard) suspectIndex(err error) {
 	s.logger.Warn("index is damaged", "err", err)
-	if s.o.ReadOnly || !s.index.rebuilding.CompareAndSwap(false, true) {
+	if s.o.ReadOnly || s.set.closed.Load() || !s.index.rebuilding.CompareAndSwap(false, true) {
 		return
 	}
 	s.set.work.Go(func() {

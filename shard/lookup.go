@@ -220,19 +220,32 @@ func (s *Shard) complete(ctx context.Context, prefix string, limit int) ([]index
 	var dims chunk.Dimensions
 	for it := roaring.AndNot(s.present(), have).Iterator(); it.HasNext(); {
 		dims = s.table.appendDims(dims[:0], it.Next())
-		for _, d := range dims {
-			if strings.HasPrefix(d.Name, prefix) {
-				out = append(out, index.Completion{Kind: index.NameCompletion, Text: d.Name, Count: 1})
-			}
-			if strings.HasPrefix(d.Value, prefix) {
-				out = append(out, index.Completion{Kind: index.ValueCompletion, Name: d.Name, Text: d.Value, Count: 1})
-			}
-			for _, w := range index.Words(d.Value) {
-				if strings.HasPrefix(w, strings.ToLower(prefix)) {
-					out = append(out, index.Completion{Kind: index.WordCompletion, Text: w, Count: 1})
-				}
+		out = appendCompletions(out, dims, prefix)
+	}
+	return out, nil
+}
+
+// appendCompletions appends what one series has that begins with prefix, each once.
+func appendCompletions(out []index.Completion, dims chunk.Dimensions, prefix string) []index.Completion {
+	from := len(out)
+	add := func(c index.Completion) {
+		if c.Count = 1; !slices.Contains(out[from:], c) {
+			out = append(out, c)
+		}
+	}
+	lower := strings.ToLower(prefix)
+	for _, d := range dims {
+		if strings.HasPrefix(d.Name, prefix) {
+			add(index.Completion{Kind: index.NameCompletion, Text: d.Name})
+		}
+		if strings.HasPrefix(d.Value, prefix) {
+			add(index.Completion{Kind: index.ValueCompletion, Name: d.Name, Text: d.Value})
+		}
+		for _, w := range index.Words(d.Value) {
+			if strings.HasPrefix(w, lower) {
+				add(index.Completion{Kind: index.WordCompletion, Text: w})
 			}
 		}
 	}
-	return out, nil
+	return out
 }

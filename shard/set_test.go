@@ -472,10 +472,14 @@ func TestCompactionKeepsDamagedSegments(t *testing.T) {
 	data[30] ^= 4 // in the block
 	must(t, vfs.WriteFile(mem, name, data))
 	s = mustOpen(t, o)
+	must(t, s.Append(ctx, batch(dims(t, "host", "h2"), 1, 50)))
 	must(t, s.Compact(ctx, nil))
 	got, warned := tolerantRead(t, s)
 	if !warned || len(got) != 2 {
 		t.Errorf("warned %v, %v", warned, got)
+	}
+	if n := s.Stats().Segments; n != 3 {
+		t.Errorf("%d segments, want the one before, the damaged one, and one of all after it", n)
 	}
 	found := 0
 	must(t, s.Check(ctx, func(f shard.Finding) {
@@ -487,6 +491,38 @@ func TestCompactionKeepsDamagedSegments(t *testing.T) {
 		t.Error("nothing found")
 	}
 	must(t, s.Close())
+}
+
+// A segment that is gone is a finding and a warning; the rest can be read.
+func TestMissingSegment(t *testing.T) {
+	mem, ctx := vfs.NewMem(), context.Background()
+	o := options(t, mem)
+	o.Shards = 1
+	s := mustOpen(t, o)
+	for i := range int64(2) {
+		must(t, s.Append(ctx, batch(dims(t, "host", fmt.Sprint("h", i)), 1, i)))
+		must(t, s.Seal(ctx))
+	}
+	must(t, s.Close())
+	name := segmentFiles(t, mem)[0]
+	must(t, mem.Remove(name))
+	for _, readOnly := range []bool{true, false} {
+		o.ReadOnly = readOnly
+		s = mustOpen(t, o)
+		if got, warned := tolerantRead(t, s); !warned || len(got) != 1 {
+			t.Errorf("read-only %v: warned %v, %v", readOnly, warned, got)
+		}
+		found := 0
+		must(t, s.Check(ctx, func(f shard.Finding) {
+			if found++; f.File != name {
+				t.Error(f)
+			}
+		}))
+		if found != 1 {
+			t.Errorf("read-only %v: %d findings", readOnly, found)
+		}
+		must(t, s.Close())
+	}
 }
 
 // A source with very many series is spread over the shards, and each series stays where it is.

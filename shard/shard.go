@@ -120,7 +120,7 @@ func (s *Shard) openBeside() error {
 			return err2
 		}
 		if again.generation == s.m.generation {
-			s.checkSynced()
+			s.checkSynced() // what lacks now is lost
 			return err
 		}
 		s.releaseVersion(s.cur)
@@ -177,7 +177,7 @@ func (s *Shard) load() error {
 	for _, e := range m.segments {
 		g := s.openSegment(e)
 		if g.err != nil {
-			if !errors.Is(g.err, chunk.ErrCorrupt) && (s.o.ReadOnly || !errors.Is(g.err, fs.ErrNotExist)) {
+			if !errors.Is(g.err, chunk.ErrCorrupt) && !errors.Is(g.err, fs.ErrNotExist) {
 				err = errors.Join(err, g.err)
 			}
 			s.logger.Error("segment is damaged", "file", g.path, "err", g.err)
