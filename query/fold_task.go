@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/chronodex/chronodex/analytics"
 	"github.com/chronodex/chronodex/chunk"
@@ -153,14 +154,43 @@ func (d *feed) piece(p *piece, s *slot) error {
 		if !need {
 			continue
 		}
-		if from == to {
+		switch {
+		case from == to:
 			d.out.states[k].Add(at, samples.Times, values)
-		} else {
+		case isConstant(p):
+			addConstant(d.out.states[k], at, d.w.bounds, samples.Times, values)
+		default:
 			d.out.states[k].AddRuns(at, d.w.bounds, samples.Times, values)
 		}
 	}
 	mark(d.out.seen, at, d.w.bounds)
 	return nil
+}
+
+// isConstant reports whether all observations of p are known to be one finite value. Half of the
+// series of machines stand still at any time.
+func isConstant(p *piece) bool {
+	s := &p.Stats
+	return p.Exact && s.NaNs == 0 && s.Min == s.Max && !math.IsInf(s.Min*float64(s.Count), 0)
+}
+
+// addConstant is AddRuns for values that are all equal: the statistics of each window are known
+// without looking at them.
+func addConstant(states analytics.States, at int, bounds []int32, times []int64, values []float64) {
+	for k := range len(bounds) - 1 {
+		from, to := bounds[k], bounds[k+1]
+		if from == to {
+			continue
+		}
+		s := chunk.Stats{
+			Count: int64(to - from), FirstTime: times[from], LastTime: times[to-1],
+			First: values[from], Last: values[to-1], Min: values[from], Max: values[from],
+			Sum: values[from] * float64(to-from),
+		}
+		if !states.AddStats(at+k, &s) {
+			states.Add(at+k, times[from:to], values[from:to])
+		}
+	}
 }
 
 // read counts what was read for p.
