@@ -27,7 +27,7 @@ func main() {
 		stop() // from now on a signal ends the process
 	}()
 	s := &session{
-		in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now,
+		in: &interruptible{ctx: ctx, r: os.Stdin}, out: os.Stdout, err: os.Stderr, now: time.Now,
 		outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
 		width: terminalWidth(os.Stdout), color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
