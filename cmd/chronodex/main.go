@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 	_ "time/tzdata" // time zones where the system has none
@@ -26,10 +27,14 @@ func main() {
 		<-ctx.Done()
 		stop() // from now on a signal ends the process
 	}()
+	width := terminalWidth(os.Stdout)
+	if width == 0 {
+		width, _ = strconv.Atoi(os.Getenv("COLUMNS"))
+	}
 	s := &session{
 		in: &interruptible{ctx: ctx, r: os.Stdin}, out: os.Stdout, err: os.Stderr, now: time.Now,
 		outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
-		width: terminalWidth(os.Stdout), color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		width: width, color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
 	code := s.run(ctx, os.Args[1:])
 	stop()
@@ -42,7 +47,7 @@ type session struct {
 	out, err    io.Writer
 	outTerminal bool
 	errTerminal bool
-	width       int  // of the terminal; 0 where there is none
+	width       int  // of the terminal, or what COLUMNS says; 0 where neither does
 	color       bool // wanted, where there is a terminal
 	now         func() time.Time
 	data        string // folder of the store

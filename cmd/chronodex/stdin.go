@@ -18,6 +18,9 @@ type interruptible struct {
 
 // Read returns what r gives, or the error of the context.
 func (x *interruptible) Read(p []byte) (int, error) {
+	if err := x.ctx.Err(); err != nil {
+		return 0, err
+	}
 	if len(x.rest) == 0 && x.err == nil {
 		if x.done == nil {
 			x.buf, x.done = make([]byte, 256<<10), make(chan int, 1)
