@@ -515,6 +515,16 @@ func TestRunStops(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	for range 200 { // whatever has begun when the context ends
+		ctx, cancel := context.WithCancel(context.Background())
+		go cancel()
+		_, err = ingest.Run(ctx, sources, ingest.Options{BatchSize: 1, Workers: 3}, func(context.Context, *chunk.Batch) error { return ctx.Err() })
+		if err != nil && !errors.Is(err, context.Canceled) {
+			if le := (*ingest.LineError)(nil); !errors.As(err, &le) {
+				t.Fatal(err)
+			}
+		}
+	}
 	if _, err := ingest.Sources([]string{"/does/not/exist"}, nil); err == nil {
 		t.Error("no error for a missing path")
 	}

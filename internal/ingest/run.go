@@ -134,29 +134,12 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // consume takes the buffers in order, joins small ones to batches, and calls the sink.
 func (r *runner) consume(ctx context.Context, order <-chan *job) error {
 	for j := range order {
-		var err error
-		for b := range j.out {
-			r.sum.add(b)
-			r.o.report(b)
-			if err = b.err; err != nil {
-				break
-			}
-			r.batch.Rows = append(r.batch.Rows, b.batch.Rows...)
-			r.held, r.n = append(r.held, b), r.n+b.n
-			if r.n >= r.o.batchSize() {
-				if err := r.flush(ctx); err != nil {
-					return err
-				}
-			}
-		}
+		err := r.consumeJob(ctx, j)
 		if err != nil { // what was read before the error is kept
 			if ferr := r.flush(ctx); ferr != nil {
 				return ferr
 			}
 			return err
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
 		r.sum.Files++
 	}
@@ -164,6 +147,34 @@ func (r *runner) consume(ctx context.Context, order <-chan *job) error {
 		return ctx.Err()
 	}
 	return r.flush(ctx)
+}
+
+// consumeJob takes the buffers of one source. A job that no worker has taken when ctx ends has
+// none, and its channel stays open.
+func (r *runner) consumeJob(ctx context.Context, j *job) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case b, ok := <-j.out:
+			if !ok {
+				return ctx.Err()
+			}
+			r.sum.add(b)
+			r.o.report(b)
+			if b.err != nil {
+				return b.err
+			}
+			r.batch.Rows = append(r.batch.Rows, b.batch.Rows...)
+			r.held, r.n = append(r.held, b), r.n+b.n
+			if r.n < r.o.batchSize() {
+				continue
+			}
+			if err := r.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // flush hands what waits to the sink, and gives the buffers back.
