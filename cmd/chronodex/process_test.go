@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,60 +58,6 @@ func manyLines(t *testing.T, dir string) int {
 		}
 	}
 	return n
-}
-
-// An import that is killed at any moment leaves a sound store with nothing but what was imported;
-// repeated, it makes the same store as one that was let be.
-func TestKilledImport(t *testing.T) {
-	dir := t.TempDir()
-	data := filepath.Join(dir, "data")
-	if err := os.Mkdir(data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	total := manyLines(t, data)
-	start := time.Now()
-	mustRun(t, dir, "--data", "whole", "import", "data")
-	whole := time.Since(start)
-	want := strings.Split(mustRun(t, dir, "--data", "whole", "export", "*", "--format", "influx"), "\n")
-	if len(want) != total+2 {
-		t.Fatalf("%d lines exported, want %d", len(want), total+2)
-	}
-	slices.Sort(want)
-	rng := rand.New(rand.NewPCG(1, 1))
-	rounds := 10
-	if testing.Short() {
-		rounds = 2
-	}
-	for round := range rounds {
-		cmd := process(t, dir, "--data", "killed", "import", "data")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		timer := time.AfterFunc(time.Duration(rng.Int64N(int64(whole))), func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		timer.Stop()
-		if _, serr := os.Stat(filepath.Join(dir, "killed", "MANIFEST")); serr != nil {
-			continue // killed before there was a store
-		}
-		mustRun(t, dir, "--data", "killed", "reindex") // a writer mends what was begun
-		mustRun(t, dir, "--data", "killed", "check")
-		got := strings.Split(mustRun(t, dir, "--data", "killed", "export", "*", "--format", "influx"), "\n")
-		slices.Sort(got)
-		if err == nil && len(got) != len(want) {
-			t.Fatalf("round %d: the import ended, with %d of %d lines", round, len(got), len(want))
-		}
-		for _, line := range got {
-			if _, ok := slices.BinarySearch(want, line); !ok {
-				t.Fatalf("round %d: what was never written: %s", round, line)
-			}
-		}
-	}
-	mustRun(t, dir, "--data", "killed", "import", "data")
-	got := strings.Split(mustRun(t, dir, "--data", "killed", "export", "*", "--format", "influx"), "\n")
-	slices.Sort(got)
-	if !slices.Equal(got, want) {
-		t.Errorf("%d lines in the end, want %d", len(got), len(want))
-	}
 }
 
 // While one process writes, others read what is acknowledged; a second writer is told why it cannot.
