@@ -29,6 +29,7 @@ const (
 	// MaxRecord is the largest length of a record, in bytes.
 	MaxRecord = 1 << 26
 	maxQueued = 1 << 30 // bytes of one write, which an uint32 can hold
+	maxSpare  = 4 << 20 // memory kept from write to write
 )
 
 var (

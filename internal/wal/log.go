@@ -135,7 +135,7 @@ func (l *Log) flush(b *batch) {
 		l.sizes[len(l.sizes)-1] = l.offset
 	}
 	l.mu.Unlock()
-	if l.spare = b.frames; cap(l.spare) > 1<<20 {
+	if l.spare = b.frames; cap(l.spare) > maxSpare {
 		l.spare = nil
 	}
 	close(b.done)
