@@ -177,12 +177,13 @@ func isConstant(p *piece) bool {
 // addConstant is AddRuns for values that are all equal: the statistics of each window are known
 // without looking at them.
 func addConstant(states analytics.States, at int, bounds []int32, times []int64, values []float64) {
+	var s chunk.Stats // one, since it moves to the heap
 	for k := range len(bounds) - 1 {
 		from, to := bounds[k], bounds[k+1]
 		if from == to {
 			continue
 		}
-		s := chunk.Stats{
+		s = chunk.Stats{
 			Count: int64(to - from), FirstTime: times[from], LastTime: times[to-1],
 			First: values[from], Last: values[to-1], Min: values[from], Max: values[from],
 			Sum: values[from] * float64(to-from),
