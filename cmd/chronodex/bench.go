@@ -25,12 +25,16 @@ import (
 
 // benchCmd measures the whole path on a folder of data.
 type benchCmd struct {
-	Paths  []string `arg:"" name:"path" help:"Files or folders to import."`
+	Paths  []string `arg:"" optional:"" name:"path" help:"Files or folders to import."`
 	Runs   int      `help:"How often each query is asked; the median counts." default:"15" placeholder:"N"`
 	Query  []string `help:"Another query to measure; can be repeated." placeholder:"QUERY" sep:"none"`
 	Keep   string   `help:"Make the store in this folder, which must not exist, and keep it." placeholder:"DIR"`
 	Shards int      `help:"Parts of the store; one a core when not given." placeholder:"N"`
 	Format string   `help:"Output: ${enum}." enum:"table,json" default:"table"`
+
+	Series   int    `help:"Instead of files: this many generated series, as of containers in a cluster, of ten observations each." placeholder:"N"`
+	BySeries bool   `help:"With --series: all observations of a series at once, not scrape by scrape."`
+	Seed     uint64 `help:"With --series: what to generate." default:"1" placeholder:"N"`
 }
 
 // Help is printed behind the flags.
@@ -40,7 +44,8 @@ func (*benchCmd) Help() string {
 Examples:
 
     chronodex bench metrics/
-    chronodex bench --runs 50 --query 'host:app-* | p 0.99 by host every 1m' metrics/`
+    chronodex bench --runs 50 --query 'host:app-* | p 0.99 by host every 1m' metrics/
+    chronodex bench --series 1000000`
 }
 
 // A benchRow is one line of the report.
@@ -65,6 +70,9 @@ func (b *bench) add(what string, value float64, unit, detail string, args ...any
 
 // Run is called by kong.
 func (c *benchCmd) Run(ctx context.Context, s *session) (err error) {
+	if (c.Series > 0) == (len(c.Paths) > 0) {
+		return &usageError{errors.New("say what to import: files, or --series")}
+	}
 	dir := c.Keep
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "chronodex-bench-")
@@ -78,7 +86,11 @@ func (c *benchCmd) Run(ctx context.Context, s *session) (err error) {
 	}
 	s.data = dir
 	b := &bench{c: c, s: s}
-	for _, step := range []func(context.Context) error{b.load, b.ask, b.decode, b.start} {
+	steps := []func(context.Context) error{b.load, b.ask, b.decode, b.start}
+	if c.Series > 0 {
+		steps = []func(context.Context) error{b.scrape, b.sizes, b.find, b.start}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -226,10 +238,14 @@ func (b *bench) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	text := "* | count, max"
+	if b.c.Series > 0 {
+		text = "app:orders-web AND metric:container_threads | count, max"
+	}
 	var times []time.Duration
 	var memory int64
 	for range max(1, min(b.c.Runs, 9)) {
-		cmd := exec.CommandContext(ctx, self, "--data", b.s.data, "query", "--stats", "--format", "json", "* | count, max")
+		cmd := exec.CommandContext(ctx, self, "--data", b.s.data, "query", "--stats", "--format", "json", text)
 		var told strings.Builder
 		cmd.Stderr = &told
 		start := time.Now()

@@ -2,7 +2,10 @@
 
 package main
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // isTerminal reports whether people look at f.
 func isTerminal(f *os.File) bool {
@@ -15,3 +18,9 @@ func terminalWidth(*os.File) int { return 0 }
 
 // peakMemory is not known here.
 func peakMemory() int64 { return 0 }
+
+// memoryOf is not known here.
+func memoryOf(string) int64 { return 0 }
+
+// processorTime is not known here.
+func processorTime() time.Duration { return 0 }

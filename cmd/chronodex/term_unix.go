@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,13 +30,8 @@ func terminalWidth(f *os.File) int {
 // peakMemory returns the most memory, in bytes, that this process had resident; 0 where that is
 // not known. What getrusage tells on Linux counts what the parent had at the fork.
 func peakMemory() int64 {
-	if status, err := os.ReadFile("/proc/self/status"); err == nil {
-		_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
-		fields := bytes.Fields(rest)
-		if len(fields) > 0 {
-			kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
-			return kib << 10
-		}
+	if n := memoryOf("VmHWM:"); n > 0 {
+		return n
 	}
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
@@ -45,4 +41,29 @@ func peakMemory() int64 {
 		return int64(u.Maxrss)
 	}
 	return int64(u.Maxrss) << 10
+}
+
+// memoryOf returns the bytes that Linux tells of this process's memory under a name, such as
+// "VmRSS:"; 0 elsewhere.
+func memoryOf(name string) int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(status, []byte(name))
+	fields := bytes.Fields(rest)
+	if len(fields) == 0 {
+		return 0
+	}
+	kib, _ := strconv.ParseInt(string(fields[0]), 10, 64)
+	return kib << 10
+}
+
+// processorTime is what this process has used of all cores.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
