@@ -101,7 +101,7 @@ func walk(t *testing.T, ending string, visit func(name string, content []byte)) 
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != top && (strings.HasPrefix(base, ".") && base != ".ci" || base == "testdata" || base == "tools"):
+		case d.IsDir() && name != top && (strings.HasPrefix(base, ".") && base != ".ci" || base == "testdata" || isModule(name)):
 			return filepath.SkipDir
 		case d.IsDir() || !strings.HasSuffix(base, ending):
 			return nil
@@ -117,6 +117,12 @@ func walk(t *testing.T, ending string, visit func(name string, content []byte)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// isModule reports whether a folder below the top is a module of its own.
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
 
 // load parses the module.
