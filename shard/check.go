@@ -109,7 +109,10 @@ func (s *Shard) damageFinding(err error) Finding {
 		return logFinding(d)
 	}
 	f := Finding{File: s.dir, Offset: -1, Reason: err.Error()}
+	var l *lossError
 	switch {
+	case errors.As(err, &l):
+		f.File, f.Reason, f.Lost, f.Repair = l.file, l.text, "what these records held", repairLoss
 	case errors.Is(err, wal.ErrCorrupt), errors.Is(err, errRecord):
 		f.Lost, f.Repair = "what these records held", repairBackup
 	default:

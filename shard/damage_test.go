@@ -94,7 +94,7 @@ func walk(t testing.TB, fsys vfs.FS, dir string) []string {
 }
 
 // TestFlippedBitIsFound flips a bit in every part of every file: it is found, and no answer is
-// wrong without a warning.
+// wrong without a warning, however often the store was opened and written since.
 func TestFlippedBitIsFound(t *testing.T) {
 	mem := vfs.NewMem()
 	m := smallStore(t, mem, filepath.Join(t.TempDir(), "index"))
@@ -118,7 +118,8 @@ func TestFlippedBitIsFound(t *testing.T) {
 
 func checkFlip(t *testing.T, image *vfs.Mem, name string, at int, want map[string]string) {
 	t.Helper()
-	for _, readOnly := range []bool{true, false} {
+	rewritten := false
+	for _, readOnly := range []bool{true, false, true} {
 		o := shard.Options{FS: image, Manual: true, ReadOnly: readOnly, IndexDir: filepath.Join(t.TempDir(), "index")}
 		s, err := shard.Open("store", o)
 		if err != nil {
@@ -128,12 +129,17 @@ func checkFlip(t *testing.T, image *vfs.Mem, name string, at int, want map[strin
 		must(t, s.Check(context.Background(), func(f shard.Finding) { found++ }))
 		// A manifest, and the closing mark of a log, are mended when opened for writing.
 		mended := strings.Contains(name, "MANIFEST") || strings.HasSuffix(name, ".log")
-		if found == 0 && (readOnly || !mended) {
+		if found == 0 && (readOnly || !mended) && !rewritten {
 			t.Errorf("%s at %d: not found (read-only: %v)", name, at, readOnly)
 		}
 		got, warned := tolerantRead(t, s)
 		if !warned {
-			compare(t, name, got, want)
+			compare(t, fmt.Sprint(name, " at ", at), got, want)
+		}
+		if !readOnly {
+			must(t, s.Seal(context.Background()))
+			_ = s.Compact(context.Background(), nil)
+			rewritten = true
 		}
 		must(t, s.Close())
 	}

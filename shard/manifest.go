@@ -35,13 +35,18 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // writeManifest makes text, whose lines end in newlines, the manifest of dir.
 func writeManifest(fsys vfs.FS, dir string, text []byte) error {
-	text = fmt.Appendf(text, "crc32c %08x\n", crc32.Checksum(text, castagnoli))
+	text = withChecksum(text)
 	for _, name := range []string{manifestName, manifestCopy} {
 		if err := vfs.WriteFile(fsys, path.Join(dir, name), text); err != nil {
 			return fmt.Errorf("manifest: %w", err)
 		}
 	}
 	return nil
+}
+
+// withChecksum returns text with its last line.
+func withChecksum(text []byte) []byte {
+	return fmt.Appendf(text, "crc32c %08x\n", crc32.Checksum(text, castagnoli))
 }
 
 // readManifest returns the lines of the manifest of dir but the last one. Where a copy is damaged,

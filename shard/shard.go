@@ -89,15 +89,33 @@ func (s *Shard) open() error {
 	if err := s.sweep(); err != nil {
 		return err
 	}
-	var err error
+	if err := s.noteLosses(); err != nil {
+		return err
+	}
+	var keep, err error
+	found := func(loss error) {
+		if s.logDamage(loss) {
+			keep = errors.Join(keep, s.keepLoss(loss))
+		}
+	}
 	s.log, err = wal.Open(s.o.FS, path.Join(s.dir, logDir), wal.Options{After: s.m.floor},
-		func(r wal.Record) error { return s.replay(r.Seq, r.Data) },
-		func(d *wal.Damage) { s.logDamage(d) })
-	if err != nil {
+		func(r wal.Record) error {
+			if err := s.replay(r.Seq, r.Data); err != nil {
+				found(err)
+			}
+			return keep // before the log is mended
+		},
+		func(d *wal.Damage) { found(d) })
+	if err = errors.Join(err, keep); err != nil {
 		return err
 	}
 	s.applied = max(s.m.floor, s.log.Synced())
-	s.checkSynced()
+	if err := s.checkSynced(); err != nil {
+		found(err)
+	}
+	if keep != nil {
+		return keep
+	}
 	_, bytes := s.cur.active.size()
 	s.set.headBytes.Add(bytes)
 	return nil
@@ -120,8 +138,10 @@ func (s *Shard) openBeside() error {
 			return err2
 		}
 		if again.generation == s.m.generation {
-			s.checkSynced() // what lacks now is lost
-			return err
+			if lost := s.checkSynced(); lost != nil {
+				s.logDamage(lost)
+			}
+			return errors.Join(err, s.noteLosses())
 		}
 		s.releaseVersion(s.cur)
 		s.cur, s.table, s.damage = nil, newTable(), nil
@@ -143,7 +163,7 @@ func (s *Shard) replayBeside() error {
 			return err
 		default:
 			if err := s.replay(r.Seq, r.Data); err != nil {
-				return err
+				s.logDamage(err)
 			}
 			s.applied = r.Seq
 		}
@@ -211,11 +231,10 @@ func (s *Shard) sweep() error {
 }
 
 // replay applies a record of the log on opening. A record that its log holds to be whole and we
-// cannot read is damage, and does not keep the others from being read.
+// cannot read is damage, and must not keep the others from being read.
 func (s *Shard) replay(seq uint64, record []byte) error {
-	err := s.apply(seq, record)
-	if err != nil {
-		s.logDamage(fmt.Errorf("log of %s: record %d: %w", s.dir, seq, err))
+	if err := s.apply(seq, record); err != nil {
+		return fmt.Errorf("log of %s: record %d: %w", s.dir, seq, err)
 	}
 	return nil
 }
@@ -265,15 +284,17 @@ func (s *Shard) applyRows(record []byte) error {
 	}
 }
 
-// logDamage takes note of a damaged log. A torn end is what every crash leaves, and no damage.
-func (s *Shard) logDamage(err error) {
+// logDamage takes note of a damaged log, and reports that it is one. A torn end is what every crash
+// leaves, and no damage.
+func (s *Shard) logDamage(err error) bool {
 	if errors.Is(err, wal.ErrTorn) {
 		s.logger.Info("end of the log was cut by a crash", "err", err)
 		s.torn = err
-		return
+		return false
 	}
 	s.noteDamage(err)
 	s.logger.Error("log is damaged", "err", err)
+	return true
 }
 
 func (s *Shard) noteDamage(err error) {
@@ -290,12 +311,12 @@ func (s *Shard) damages() []error {
 }
 
 // checkSynced finds that the log ends before a record that is known to have been synced.
-func (s *Shard) checkSynced() {
+func (s *Shard) checkSynced() error {
 	if s.applied >= s.m.synced {
-		return
+		return nil
 	}
-	s.logDamage(fmt.Errorf("log of %s: records %d to %d are lost: %w",
-		s.dir, s.applied+1, s.m.synced, wal.ErrCorrupt))
+	return fmt.Errorf("log of %s: records %d to %d are lost: %w",
+		s.dir, s.applied+1, s.m.synced, wal.ErrCorrupt)
 }
 
 // activeHead returns the head that takes new batches.
