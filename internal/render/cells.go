@@ -57,7 +57,8 @@ func shorten(s string, n int) string {
 	}
 }
 
-// number writes v for people: whole numbers whole, others with ten digits at most.
+// number writes v for people: whole numbers of up to 15 digits whole, others with ten digits at
+// most. A larger one has an exponent, since zeros would pass for digits of it.
 func number(v float64) string {
 	if a := math.Abs(v); a < 1e15 && v == math.Trunc(v) || v-v != 0 {
 		text := string(literal.AppendFloat(nil, v))
@@ -67,6 +68,9 @@ func number(v float64) string {
 	rounded, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 10, 64), 64)
 	if err != nil {
 		rounded = v
+	}
+	if math.Abs(rounded) >= 1e15 {
+		return strconv.FormatFloat(rounded, 'e', -1, 64)
 	}
 	return string(literal.AppendFloat(nil, rounded))
 }
@@ -110,6 +114,21 @@ func (o *Options) stampText(t int64, layout string) string {
 		return string(newStampWriter(o, false).append(nil, t))
 	}
 	return time.Unix(0, t).In(o.Location).Format(layout)
+}
+
+// clocksChange reports whether the zone's offset is not the same for all of the stamps, which are
+// sorted, so that two of them may look the same without it.
+func (o *Options) clocksChange(times []int64) bool {
+	if o.Unit > 0 || o.Location == time.UTC {
+		return false
+	}
+	for i := range times {
+		_, a := time.Unix(0, times[0]).In(o.Location).Zone()
+		if _, b := time.Unix(0, times[i]).In(o.Location).Zone(); a != b {
+			return true
+		}
+	}
+	return false
 }
 
 // timeHead is the head of the column of stamps.

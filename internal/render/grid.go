@@ -11,6 +11,7 @@ import (
 type Grid struct {
 	Heads []string
 	Right []bool // columns whose cells stand to the right
+	Whole bool   // the first column is never shortened
 	Rows  [][]string
 	Gap   int // rows from here on follow a line that says how many are left out; 0 means none are
 	Out   int // how many those are
@@ -62,7 +63,7 @@ func (g *Grid) fit(widths []int, maxWidth int) int {
 	for total > maxWidth {
 		widest := -1
 		for i, n := range widths {
-			if !g.Right[i] && n > minCell && (widest < 0 || n > widths[widest]) {
+			if !g.Right[i] && n > minCell && !(i == 0 && g.Whole) && (widest < 0 || n > widths[widest]) {
 				widest = i
 			}
 		}

@@ -77,6 +77,13 @@ func results(t testing.TB) map[string]*query.Result {
 		}
 	}
 	at := []int64{start, start + 1, start + 2}
+	wide, clocks := waves(t, 4, 2), waves(t, 1, 3)
+	for i := range wide {
+		wide[i].Samples.Times = at[:2]
+		wide[i].Samples.Floats[0] = 9007199254740993
+	}
+	const autumn = int64(1792886400) * 1e9 // 2026-10-25 00:00 UTC
+	clocks[0].Samples.Times = []int64{autumn, autumn + 3600e9, autumn + 7200e9}
 	return map[string]*query.Result{
 		"empty": {},
 		"one":   {Series: []query.ResultSeries{{Single: true, Value: 3896974}}, Warnings: []string{"chunk lost\x1b[2J"}},
@@ -96,6 +103,8 @@ func results(t testing.TB) map[string]*query.Result {
 		"point":    {Series: waves(t, 1, 1)},
 		"bars":     {Series: bars},
 		"table":    {Series: table},
+		"wide":     {Series: wide},
+		"clocks":   {Series: clocks},
 	}
 }
 

@@ -133,7 +133,7 @@ func timedTable(w io.Writer, rows []query.ResultSeries, o *Options) error {
 	if len(rows) > maxColumns || len(times) > 2*longest {
 		return summaryTable(w, rows, rest, o)
 	}
-	g := &Grid{Heads: []string{o.timeHead()}, Right: []bool{o.Unit > 0}}
+	g := &Grid{Heads: []string{o.timeHead()}, Right: []bool{o.Unit > 0}, Whole: true}
 	at := make([]int, len(rows))
 	for i := range rows {
 		head := label(rest[i])
@@ -147,6 +147,9 @@ func timedTable(w io.Writer, rows []query.ResultSeries, o *Options) error {
 		return len(times) <= o.MaxRows || k < o.MaxRows-o.MaxRows/2 || k >= len(times)-o.MaxRows/2
 	}
 	layout := timeFormat(times)
+	if o.clocksChange(times) {
+		layout += " -07:00"
+	}
 	for k, t := range times {
 		var cells []string
 		if keep(k) {
