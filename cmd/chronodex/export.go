@@ -86,12 +86,19 @@ type exported struct {
 // export writes the series of the store, by their dimensions.
 func (c *exportCmd) export(ctx context.Context, s *session, set *shard.Set, out io.Writer, f index.Filter, span chunk.Span) error {
 	var all []exported
+	lost := false
 	for _, part := range set.Parts() {
 		sel, err := part.Select(ctx, f, span)
 		if err != nil {
 			return err
 		}
 		defer sel.Close()
+		if d, ok := sel.(interface{ Warnings() []string }); ok {
+			for _, text := range d.Warnings() {
+				fmt.Fprintf(s.err, "warning: %s\n", text)
+				lost = true
+			}
+		}
 		for i := range sel.Len() {
 			all = append(all, exported{sel.Series(i), sel, i})
 		}
@@ -111,8 +118,8 @@ func (c *exportCmd) export(ctx context.Context, s *session, set *shard.Set, out 
 	if err != nil {
 		return err
 	}
-	lost, err := c.write(ctx, s, w, all)
-	if err = errors.Join(err, w.Close()); err == nil && lost {
+	skipped, err := c.write(ctx, s, w, all)
+	if err = errors.Join(err, w.Close()); err == nil && (lost || skipped) {
 		err = errPartial
 	}
 	return err

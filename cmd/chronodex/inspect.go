@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/chronodex/chronodex/internal/segment"
 	"github.com/chronodex/chronodex/internal/vfs"
@@ -45,18 +46,24 @@ func (c *inspectCmd) Run(_ context.Context, s *session) error {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	if head = head[:n]; bytes.HasPrefix(head, []byte("chronodex")) && isText(head) {
+	head = head[:n]
+	name := filepath.Base(path)
+	switch {
+	case isText(head) && (bytes.HasPrefix(head, []byte("chronodex")) || name == "MANIFEST"):
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(s.out, "manifest of %d bytes\n%s", len(text), text)
 		return err
-	}
-	if wal.IsLog(head) {
+	case wal.IsLog(head):
 		return wal.Inspect(s.out, vfs.OS{}, path, c.Verbose)
+	case bytes.HasPrefix(head, []byte("CHRONODX")), strings.HasSuffix(name, ".seg"):
+		return segment.Inspect(s.out, vfs.OS{}, path, c.Verbose)
+	case strings.HasSuffix(name, ".zap"):
+		return fmt.Errorf("%s: a segment of the index, in Bleve's own format; inspect the MANIFEST beside it", c.File)
 	}
-	return segment.Inspect(s.out, vfs.OS{}, path, c.Verbose)
+	return fmt.Errorf("%s: not a segment, a file of a log, or a manifest", c.File)
 }
 
 // isText reports whether b holds nothing but printable characters and line breaks.

@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode": exitCode,
 			"damage":   damage,
+			"cut":      cut,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("CHRONODEX_DATA", "store")
@@ -52,8 +53,21 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 
 // damage flips a bit in the middle of each segment of a store.
 func damage(ts *testscript.TestScript, _ bool, args []string) {
+	segments(ts, args[0], func(b []byte) []byte {
+		b[len(b)/2] ^= 1
+		return b
+	})
+}
+
+// cut takes the end off each segment of a store.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	segments(ts, args[0], func(b []byte) []byte { return b[:len(b)-1] })
+}
+
+// segments changes all segments of a store.
+func segments(ts *testscript.TestScript, store string, change func([]byte) []byte) {
 	found := 0
-	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, e fs.DirEntry, err error) error {
+	ts.Check(filepath.WalkDir(ts.MkAbs(store), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".seg") {
 			return err
 		}
@@ -62,10 +76,9 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 		if err != nil {
 			return err
 		}
-		b[len(b)/2] ^= 1
-		return os.WriteFile(path, b, 0o644)
+		return os.WriteFile(path, change(b), 0o644)
 	}))
 	if found == 0 {
-		ts.Fatalf("no segment in %s", args[0])
+		ts.Fatalf("no segment in %s", store)
 	}
 }
