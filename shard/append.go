@@ -24,7 +24,9 @@ func (s *Set) Append(ctx context.Context, b *chunk.Batch) error {
 	if err := s.waitForRoom(ctx); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
-	parts := s.route(b)
+	r := s.route(b)
+	defer r.release()
+	parts := r.parts
 	var wg sync.WaitGroup
 	errs := make([]error, len(parts))
 	alone := 0
@@ -86,31 +88,62 @@ type routedRow struct {
 	samples    *chunk.Samples
 }
 
+// A router is the memory for routing batches, used by one goroutine at a time.
+type router struct {
+	parts [][]routedRow // by shard
+	next  []uint32      // by shard: the ordinal after that of its last row
+}
+
+var routers = sync.Pool{New: func() any { return new(router) }}
+
+// release gives the memory back, and keeps nothing of the batch alive.
+func (r *router) release() {
+	for i := range r.parts {
+		clear(r.parts[i])
+		r.parts[i] = r.parts[i][:0]
+	}
+	routers.Put(r)
+}
+
 // route finds the shard and the ordinal of each row; new series get one. It returns the rows by
 // shard.
-func (s *Set) route(b *chunk.Batch) [][]routedRow {
-	parts := make([][]routedRow, len(s.shards))
+func (s *Set) route(b *chunk.Batch) *router {
+	r := routers.Get().(*router)
+	if len(r.parts) != len(s.shards) {
+		r.parts, r.next = make([][]routedRow, len(s.shards)), make([]uint32, len(s.shards))
+	}
+	clear(r.next)
 	var last *chunk.BatchRow
 	shard, o := 0, uint32(0)
 	for i := range b.Rows {
-		r := &b.Rows[i]
-		if r.Samples.Len() == 0 {
+		row := &b.Rows[i]
+		if row.Samples.Len() == 0 {
 			continue
 		}
-		if last == nil || last.Samples.Kind != r.Samples.Kind || !sameSlice(last.Dimensions, r.Dimensions) {
-			shard, o = s.place(r.Dimensions, r.Samples.Kind)
+		if last == nil || last.Samples.Kind != row.Samples.Kind || !sameSlice(last.Dimensions, row.Dimensions) {
+			shard, o = s.place(row.Dimensions, row.Samples.Kind, shard, r.next)
+			r.next[shard] = o + 1
 		}
-		last = r
-		parts[shard] = append(parts[shard], routedRow{o, r.Dimensions, &r.Samples})
+		last = row
+		r.parts[shard] = append(r.parts[shard], routedRow{o, row.Dimensions, &row.Samples})
 	}
-	return parts
+	return r
 }
 
-// place returns the shard and the ordinal of a series, see the package comment.
-func (s *Set) place(d chunk.Dimensions, k chunk.Kind) (shard int, o uint32) {
+// place returns the shard and the ordinal of a series, see the package comment. Who scrapes sends
+// its series in one order again and again, so it is tried first whether the series is the one that
+// comes next in the shard that the last one was in.
+func (s *Set) place(d chunk.Dimensions, k chunk.Kind, last int, next []uint32) (shard int, o uint32) {
+	if o := next[last]; s.shards[last].table.is(o, d, k) {
+		return last, o
+	}
 	n := uint64(len(s.shards))
-	source, h := d.Source(), hashSeries(d, k)
+	source := d.Source()
 	home := int(source % n)
+	if o := next[home]; home != last && s.shards[home].table.is(o, d, k) {
+		return home, o
+	}
+	h := hashSeries(d, k)
 	if o, ok := s.shards[home].table.find(h, d, k); ok {
 		return home, o
 	}
@@ -130,9 +163,9 @@ func (s *Set) place(d chunk.Dimensions, k chunk.Kind) (shard int, o uint32) {
 func (s *Shard) append(rows []routedRow) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
-	head := s.activeHead()
-	w := appendRun{shard: s, head: head, enc: encoders.Get().(*rowEncoder)}
-	defer encoders.Put(w.enc)
+	w := appendRuns.Get().(*appendRun)
+	defer w.release()
+	w.shard, w.head = s, s.activeHead()
 	w.enc.reset()
 	for _, r := range rows {
 		if err := w.add(r); err != nil {
@@ -145,17 +178,31 @@ func (s *Shard) append(rows []routedRow) error {
 	return w.settle()
 }
 
-var encoders = sync.Pool{New: func() any { return new(rowEncoder) }}
+var appendRuns = sync.Pool{New: func() any { return new(appendRun) }}
 
 // An appendRun writes the rows of one batch to one shard, in as many records as it takes.
 type appendRun struct {
 	shard   *Shard
 	head    *head
-	enc     *rowEncoder
-	rows    []headRow // of the record being built
-	tickets []wal.Ticket
-	waiting [][]headRow // of the tickets
-	grown   int64       // bytes that the head grew
+	enc     rowEncoder
+	rows    []headRow // of all records
+	cut     int       // so many of them are in records that were handed over
+	tickets []ticket
+	grown   int64 // bytes that the head grew
+}
+
+// A ticket is a record that was handed over, and the rows in it.
+type ticket struct {
+	wal.Ticket
+	from, to int
+}
+
+// release gives the memory back, and keeps nothing of the batch alive.
+func (w *appendRun) release() {
+	clear(w.rows)
+	w.enc.reset()
+	*w = appendRun{enc: w.enc, rows: w.rows[:0], tickets: w.tickets[:0]}
+	appendRuns.Put(w)
 }
 
 // add encodes one row, cut where it is long.
@@ -164,18 +211,19 @@ func (w *appendRun) add(r routedRow) error {
 	if w.head.has(r.ordinal) {
 		identity = nil
 	}
-	for i := 0; i < r.samples.Len(); i += rowsPerRecord {
-		part := *r.samples
-		if part.Len() > rowsPerRecord {
-			part = r.samples.Slice(i, min(i+rowsPerRecord, r.samples.Len()))
-		}
-		if err := w.addPart(r.ordinal, identity, part); err != nil {
+	n := r.samples.Len()
+	if n <= rowsPerRecord && r.samples.Kind != chunk.String {
+		return w.put(r.ordinal, identity, r.samples)
+	}
+	for i := 0; i < n; i += rowsPerRecord {
+		if err := w.addPart(r.ordinal, identity, r.samples.Slice(i, min(i+rowsPerRecord, n))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// addPart encodes a part of a row, cut where its strings are large.
 func (w *appendRun) addPart(o uint32, identity chunk.Dimensions, part chunk.Samples) error {
 	for start := 0; start < part.Len(); {
 		end := part.Len()
@@ -185,34 +233,36 @@ func (w *appendRun) addPart(o uint32, identity chunk.Dimensions, part chunk.Samp
 				size += len(part.Strings[end]) + 16
 			}
 		}
-		cut := part
-		if start > 0 || end < part.Len() {
-			cut = part.Slice(start, end)
+		cut := part.Slice(start, end)
+		if err := w.put(o, identity, &cut); err != nil {
+			return err
 		}
-		w.enc.add(o, identity, &cut)
-		w.rows = append(w.rows, headRow{o, cut})
 		start = end
-		if len(w.enc.buf) >= recordBytes {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
+	}
+	return nil
+}
+
+// put encodes samples that fit a record.
+func (w *appendRun) put(o uint32, identity chunk.Dimensions, s *chunk.Samples) error {
+	w.enc.add(o, identity, s)
+	w.rows = append(w.rows, headRow{o, s})
+	if len(w.enc.buf) >= recordBytes {
+		return w.flush()
 	}
 	return nil
 }
 
 // flush hands the record over to the log.
 func (w *appendRun) flush() error {
-	if len(w.rows) == 0 {
+	if len(w.rows) == w.cut {
 		return nil
 	}
-	ticket, err := w.shard.log.Enqueue(w.enc.record())
+	t, err := w.shard.log.Enqueue(w.enc.record())
 	if err != nil {
 		return errors.Join(err, w.settle())
 	}
-	w.tickets = append(w.tickets, ticket)
-	w.waiting = append(w.waiting, w.rows)
-	w.rows = nil
+	w.tickets = append(w.tickets, ticket{t, w.cut, len(w.rows)})
+	w.cut = len(w.rows)
 	w.enc.reset()
 	return nil
 }
@@ -220,13 +270,13 @@ func (w *appendRun) flush() error {
 // settle waits until the records are durable and puts their rows into the head, in the order of
 // the log, whatever happens to the caller meanwhile.
 func (w *appendRun) settle() error {
-	for i, t := range w.tickets {
+	for _, t := range w.tickets {
 		if err := t.Wait(context.Background()); err != nil {
 			return err // the log takes nothing more, so nobody waits for our turn
 		}
-		w.shard.inTurn(t.Seq, func() { w.grown += w.head.append(w.waiting[i]) })
+		w.shard.inTurn(t.Seq, func() { w.grown += w.head.append(w.rows[t.from:t.to]) })
 	}
-	w.tickets, w.waiting = nil, nil
+	w.tickets = w.tickets[:0]
 	w.shard.set.addHeadBytes(w.grown)
 	w.grown = 0
 	return nil

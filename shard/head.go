@@ -37,7 +37,7 @@ const (
 // A headRow is observations on their way into the head.
 type headRow struct {
 	ordinal uint32
-	samples chunk.Samples
+	samples *chunk.Samples
 }
 
 // A headRef is a snapshot of one series in a head.
@@ -65,7 +65,7 @@ func (h *head) append(rows []headRow) int64 {
 	before := h.bytes
 	for i := range rows {
 		if rows[i].samples.Len() > 0 {
-			h.append1(rows[i].ordinal, &rows[i].samples)
+			h.append1(rows[i].ordinal, rows[i].samples)
 		}
 	}
 	return h.bytes - before

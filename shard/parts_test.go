@@ -188,9 +188,9 @@ func TestBySource(t *testing.T) {
 // A head shows the last written of each stamp, and what a snapshot saw does not change.
 func TestHeadSnapshot(t *testing.T) {
 	h := newHead()
-	h.append([]headRow{{3, ints(10, 1, 20, 2)}})
+	h.append([]headRow{{3, new(ints(10, 1, 20, 2))}})
 	before := h.ref(3)
-	h.append([]headRow{{3, ints(15, 3, 20, 4)}})
+	h.append([]headRow{{3, new(ints(15, 3, 20, 4))}})
 	after := h.ref(3)
 	h.erase(roaring.BitmapOf(3), chunk.Span{Start: 15, End: 16})
 	for name, tc := range map[string]struct {
@@ -209,7 +209,7 @@ func TestHeadSnapshot(t *testing.T) {
 	if rows, _ := h.size(); rows != 0 || !h.set.IsEmpty() {
 		t.Errorf("%d rows, series %v", rows, h.set)
 	}
-	if h.append([]headRow{{3, ints(1, 1)}}); !h.set.Contains(3) {
+	if h.append([]headRow{{3, new(ints(1, 1))}}); !h.set.Contains(3) {
 		t.Error("series that came back is not there")
 	}
 }

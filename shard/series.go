@@ -68,6 +68,13 @@ func (t *table) find(h uint64, d chunk.Dimensions, k chunk.Kind) (uint32, bool) 
 	return t.lookup(h, d, k)
 }
 
+// is reports whether ordinal o is the series d of kind k.
+func (t *table) is(o uint32, d chunk.Dimensions, k chunk.Kind) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return int(o) < len(t.kinds) && t.kinds[o] == k && t.same(o, d)
+}
+
 func (t *table) lookup(h uint64, d chunk.Dimensions, k chunk.Kind) (uint32, bool) {
 	if len(t.slots) == 0 {
 		return 0, false

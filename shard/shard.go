@@ -280,7 +280,7 @@ func (s *Shard) applyRows(record []byte) error {
 		if k := s.table.kind(row.ordinal); k != row.samples.Kind {
 			return fmt.Errorf("series %d of kind %v has values of kind %v: %w", row.ordinal, k, row.samples.Kind, errRecord)
 		}
-		s.cur.active.append([]headRow{{row.ordinal, row.samples}})
+		s.cur.active.append([]headRow{{row.ordinal, &row.samples}})
 	}
 }
 
