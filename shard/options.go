@@ -23,7 +23,7 @@ type Options struct {
 	FS        vfs.FS           // where files live; nil means the operating system
 	Shards    int              // of a new store; 0 means one a core, at least two and at most 16
 	Partition time.Duration    // width in time of a segment of a new store; 0 means 30 days
-	HeadBytes int64            // memory for observations not yet sealed, all shards together; 0 means 128 MiB
+	HeadBytes int64            // memory for observations not yet sealed, all shards together; 0 means 256 MiB
 	Retention time.Duration    // partitions are dropped when all in them is older; 0 keeps everything
 	ReadOnly  bool             // change nothing and lock nothing: a snapshot as of Open
 	Manual    bool             // seal and compact only when told, or when HeadBytes are full
@@ -34,7 +34,7 @@ type Options struct {
 
 // Defaults of Options, and bounds.
 const (
-	defaultHeadBytes = 128 << 20
+	defaultHeadBytes = 256 << 20
 	defaultPartition = 30 * 24 * time.Hour
 	mostPerSource    = 1 << 14
 	recordBytes      = 1 << 20 // rows of a batch are cut into records of about this size
