@@ -1,13 +1,18 @@
 package ingest
 
 import (
+	"hash/maphash"
+
 	"github.com/chronodex/chronodex/chunk"
 )
 
 const (
 	maxReported = 20      // bad lines that a buffer describes; the others are counted
-	maxKeys     = 1 << 18 // series that a collector remembers from batch to batch
-	maxKeyBytes = 64 << 20
+	maxKeys     = 1 << 20 // series that a collector remembers from batch to batch
+	maxWords    = 1 << 16 // strings of dimensions that it remembers, of at most maxWord bytes
+	maxWord     = 256
+	bufferRows  = 1 << 14 // rows of a buffer
+	batchRows   = 1 << 16 // rows of a batch, about
 )
 
 // A buffer is one batch on its way from a decoder to the sink, with the bad lines met in between.
@@ -53,8 +58,9 @@ type collector struct {
 	strict     bool
 	buf        *buffer
 	generation int
-	keys       map[string]*series
-	keyBytes   int
+	seeds      [2]maphash.Seed
+	keys       map[seriesKey]*series
+	words      map[string]string
 	line       int64 // of the record being read, from 1
 }
 
@@ -76,20 +82,50 @@ func (c *collector) samples(s *series) *chunk.Samples {
 	return &row.Samples
 }
 
+// A seriesKey is the hash of how a source writes a series, by two seeds that nobody can know.
+type seriesKey [2]uint64
+
+// key returns the key of text.
+func (c *collector) key(text []byte) seriesKey {
+	if c.keys == nil {
+		c.seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+		c.keys = make(map[seriesKey]*series)
+	}
+	return seriesKey{maphash.Bytes(c.seeds[0], text), maphash.Bytes(c.seeds[1], text)}
+}
+
 // lookup returns the series remembered under key, or nil.
-func (c *collector) lookup(key []byte) *series { return c.keys[string(key)] }
+func (c *collector) lookup(key seriesKey) *series { return c.keys[key] }
 
 // remember keeps s under key, and forgets all others where they have become too many.
-func (c *collector) remember(key []byte, s *series) {
-	if c.keys == nil || len(c.keys) >= maxKeys || c.keyBytes > maxKeyBytes {
-		c.keys, c.keyBytes = make(map[string]*series), 0
+func (c *collector) remember(key seriesKey, s *series) {
+	if len(c.keys) >= maxKeys {
+		clear(c.keys)
 	}
-	c.keys[string(key)] = s
-	c.keyBytes += len(key)
+	c.keys[key] = s
+}
+
+// word returns b as a string, the same one for the same bytes where they come again: dimensions
+// are few words in many series.
+func (c *collector) word(b []byte) string {
+	if w, ok := c.words[string(b)]; ok {
+		return w
+	}
+	w := string(b)
+	if len(b) > maxWord {
+		return w
+	}
+	if c.words == nil {
+		c.words = make(map[string]string)
+	} else if len(c.words) >= maxWords {
+		clear(c.words)
+	}
+	c.words[w] = w
+	return w
 }
 
 // newSeries returns the series of pairs, to which the dimensions of all series of the source are
-// added, as far as pairs do not name them.
+// added, as far as pairs do not name them. It does not keep pairs.
 func (c *collector) newSeries(kind chunk.Kind, pairs []chunk.Dimension) (*series, error) {
 	all := append(make([]chunk.Dimension, 0, len(pairs)+len(c.set)), pairs...)
 next:

@@ -282,12 +282,13 @@ func (d *csvDecoder) seriesOf(i int, kind chunk.Kind) (*series, error) {
 	if last.s != nil && bytes.Equal(last.key, d.key) {
 		return last.s, nil
 	}
-	s := d.c.lookup(d.key)
+	key := d.c.key(d.key)
+	s := d.c.lookup(key)
 	if s == nil {
 		d.pairs = d.pairs[:0]
 		for k, is := range d.is {
 			if is == csvDimension && len(d.fields[k]) > 0 {
-				d.pairs = append(d.pairs, chunk.Dimension{Name: d.names[k], Value: string(d.fields[k])})
+				d.pairs = append(d.pairs, chunk.Dimension{Name: d.names[k], Value: d.c.word(d.fields[k])})
 			}
 		}
 		if !d.metric {
@@ -297,7 +298,7 @@ func (d *csvDecoder) seriesOf(i int, kind chunk.Kind) (*series, error) {
 		if s, err = d.c.newSeries(kind, d.pairs); err != nil {
 			return nil, err
 		}
-		d.c.remember(d.key, s)
+		d.c.remember(key, s)
 	}
 	last.key, last.s = append(last.key[:0], d.key...), s
 	return s, nil

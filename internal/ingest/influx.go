@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"math"
+	"slices"
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/literal"
@@ -31,6 +32,7 @@ type influxDecoder struct {
 	key    []byte // measurement, tags and field of the line, as written
 	text   []byte
 	fields []influxField
+	tags   []chunk.Dimension // of the line, while its series is made
 }
 
 func newInflux(c *collector, o *Options) decoder {
@@ -225,7 +227,8 @@ func (d *influxDecoder) add(key []byte, t int64) error {
 	for i := range d.fields {
 		f := &d.fields[i]
 		d.key = append(append(append(append(d.key[:0], key...), 0), f.key...), byte(f.kind))
-		s := d.c.lookup(d.key)
+		id := d.c.key(d.key)
+		s := d.c.lookup(id)
 		if s == nil {
 			pairs, err := d.pairs(key, f.key)
 			if err != nil {
@@ -234,7 +237,7 @@ func (d *influxDecoder) add(key []byte, t int64) error {
 			if s, err = d.c.newSeries(f.kind, pairs); err != nil {
 				return err
 			}
-			d.c.remember(d.key, s)
+			d.c.remember(id, s)
 		}
 		value := f.value
 		if f.kind == chunk.String {
@@ -252,8 +255,8 @@ func (d *influxDecoder) add(key []byte, t int64) error {
 func (d *influxDecoder) pairs(key, field []byte) ([]chunk.Dimension, error) {
 	comma := scan(key, ',')
 	measurement, tags := d.word(key[:comma]), key[comma:]
-	var pairs []chunk.Dimension
-	names := make(map[string]bool)
+	pairs := d.tags[:0]
+	defer func() { d.tags = pairs }()
 	for len(tags) > 0 {
 		tags = tags[1:]
 		end := scan(tags, ',')
@@ -264,7 +267,6 @@ func (d *influxDecoder) pairs(key, field []byte) ([]chunk.Dimension, error) {
 			return nil, malformed("%s is not a tag such as host=a", quote(tag))
 		}
 		p := chunk.Dimension{Name: d.word(tag[:eq]), Value: d.word(tag[eq+1:])}
-		names[p.Name] = true
 		pairs = append(pairs, p)
 	}
 	if d.own {
@@ -274,15 +276,19 @@ func (d *influxDecoder) pairs(key, field []byte) ([]chunk.Dimension, error) {
 		return pairs, nil
 	}
 	name := d.word(field)
-	if names[chunk.MetricName] && (names["measurement"] || names["field"]) {
+	tagged := len(pairs)
+	has := func(name string) bool {
+		return slices.ContainsFunc(pairs[:tagged], func(p chunk.Dimension) bool { return p.Name == name })
+	}
+	if has(chunk.MetricName) && (has("measurement") || has("field")) {
 		return nil, malformed("the tags hide both measurement or field and metric")
 	}
 	for _, p := range []chunk.Dimension{
 		{Name: "measurement", Value: measurement},
 		{Name: "field", Value: name},
-		{Name: chunk.MetricName, Value: measurement + "_" + name},
+		{Name: chunk.MetricName, Value: d.c.word(append(append(append(d.text[:0], measurement...), '_'), name...))},
 	} {
-		if !names[p.Name] {
+		if !has(p.Name) {
 			pairs = append(pairs, p)
 		}
 	}
@@ -291,11 +297,14 @@ func (d *influxDecoder) pairs(key, field []byte) ([]chunk.Dimension, error) {
 
 // word returns a measurement, tag or field without escapes.
 func (d *influxDecoder) word(b []byte) string {
-	d.text = unescapeInflux(d.text[:0], b, ",= ")
-	if d.own {
-		return unpercent(d.text)
+	if bytes.IndexByte(b, '\\') >= 0 {
+		d.text = unescapeInflux(d.text[:0], b, ",= ")
+		b = d.text
 	}
-	return string(d.text)
+	if d.own {
+		return unpercent(b)
+	}
+	return d.c.word(b)
 }
 
 // unescapeInflux appends b to dst without the backslashes before one of special; all others are

@@ -135,7 +135,7 @@ func (w *workspace) decode(ctx context.Context, in input, buf *buffer, pass func
 		if err == nil {
 			err = t.decode(d, c)
 		}
-		if done := t.final && err == nil; done || err != nil || c.buf.n >= o.batchSize() {
+		if done := t.final && err == nil; done || err != nil || c.buf.n >= o.batchSize() || len(c.buf.batch.Rows) >= bufferRows {
 			var perr error
 			if c.buf, perr = pass(c.buf); err == nil {
 				err = perr

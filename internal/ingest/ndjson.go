@@ -199,7 +199,8 @@ func (d *ndjsonDecoder) check(kind chunk.Kind, b []byte) error {
 // series returns the series of d.dimensions.
 func (d *ndjsonDecoder) series(kind chunk.Kind) (*series, error) {
 	d.key = append(append(d.key[:0], byte(kind)), d.dimensions...)
-	if s := d.c.lookup(d.key); s != nil {
+	key := d.c.key(d.key)
+	if s := d.c.lookup(key); s != nil {
 		return s, nil
 	}
 	d.pairs = d.pairs[:0]
@@ -207,7 +208,7 @@ func (d *ndjsonDecoder) series(kind chunk.Kind) (*series, error) {
 		if value[0] != '"' {
 			return malformed("dimension %s: %s is not a string", quote(name), quote(value))
 		}
-		d.pairs = append(d.pairs, chunk.Dimension{Name: string(name), Value: string(d.scalar(value))})
+		d.pairs = append(d.pairs, chunk.Dimension{Name: d.c.word(name), Value: d.c.word(d.scalar(value))})
 		return nil
 	})
 	if err != nil {
@@ -215,7 +216,7 @@ func (d *ndjsonDecoder) series(kind chunk.Kind) (*series, error) {
 	}
 	s, err := d.c.newSeries(kind, d.pairs)
 	if err == nil {
-		d.c.remember(d.key, s)
+		d.c.remember(key, s)
 	}
 	return s, err
 }

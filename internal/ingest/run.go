@@ -167,7 +167,7 @@ func (r *runner) consumeJob(ctx context.Context, j *job) error {
 			}
 			r.batch.Rows = append(r.batch.Rows, b.batch.Rows...)
 			r.held, r.n = append(r.held, b), r.n+b.n
-			if r.n < r.o.batchSize() {
+			if r.n < r.o.batchSize() && len(r.batch.Rows) < batchRows {
 				continue
 			}
 			if err := r.flush(ctx); err != nil {
