@@ -123,6 +123,30 @@ func (f *folder) prepare() error {
 	return f.allot()
 }
 
+// warnUnknown warns of names to group by that no series has: they are all in one group then, which
+// is seldom what was meant.
+func (f *folder) warnUnknown() {
+	series := f.stock.series
+	for _, name := range f.stage.by.names {
+		has := func(s chunk.Series) bool {
+			_, ok := s.Dimensions.Get(name)
+			return ok
+		}
+		if len(series) == 0 || slices.ContainsFunc(series, has) {
+			continue
+		}
+		var known []string
+		for _, d := range series[0].Dimensions {
+			known = append(known, d.Name)
+		}
+		hint := ""
+		if near := nearest(name, known); near != "" {
+			hint = fmt.Sprintf(", did you mean %q?", near)
+		}
+		f.run.warn.add("no series has the dimension %q to group by%s", name, hint)
+	}
+}
+
 // group puts the series into groups.
 func (f *folder) group() {
 	series := f.stock.series
@@ -135,6 +159,7 @@ func (f *folder) group() {
 		}
 		return
 	}
+	f.warnUnknown()
 	byKey := make(map[string]int32)
 	var key []byte
 	for i := range series {

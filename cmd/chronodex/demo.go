@@ -63,7 +63,7 @@ func demoWalk() []demoStep {
 				"(metric:http.errors.total | rate | sum by service every 30m) / (metric:http.requests.total | rate | sum by service every 30m) | mul 100",
 			},
 		},
-		{"What was released just then? Values can be text, too.", []string{"query", "--from", day("16:00"), "--to", day("17:00"), "metric:release service:payments | distinct, first, last by host"}},
+		{"What was released just then? Values can be text, too.", []string{"query", "--from", day("16:00"), "--to", day("16:30"), "metric:release service:payments | distinct, first, last by host"}},
 		{"How is a query answered, and what does it read?", []string{"explain", "--analyze", "metric:jvm.heap.used | max by service"}},
 		{"Programs read JSON, NDJSON or CSV.", []string{"query", "--format", "csv", "metric:queue.depth | p 0.5 0.99 by queue"}},
 	}
