@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -41,14 +42,12 @@ func cpu() time.Duration {
 }
 
 func folderBytes(tb testing.TB, dir string) (n int64) {
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for _, f := range files {
-		if info, err := f.Info(); err == nil {
-			n += info.Size()
+	for _, name := range filesIn(tb, dir) {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			tb.Fatal(err)
 		}
+		n += info.Size()
 	}
 	return n
 }

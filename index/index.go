@@ -51,7 +51,9 @@ type Index struct {
 
 	write  sync.Mutex // one writer at a time; guards what follows
 	next   uint64     // one more than the highest ordinal ever added
-	number uint64     // of the next file
+	number uint64     // of the last file
+
+	manifest *manifest // that is on disk
 
 	mu      sync.RWMutex
 	current *view // nil when closed
@@ -86,82 +88,124 @@ func (ix *Index) open() (err error) {
 			return err
 		}
 		ix.temp = true
-	} else if !ix.options.ReadOnly {
-		if err := os.MkdirAll(ix.dir, 0o777); err != nil {
+	}
+	if !ix.options.ReadOnly {
+		if err := os.MkdirAll(filepath.Join(ix.dir, storeName), 0o777); err != nil {
 			return err
 		}
 	}
-	var segments []segment
-	m := &manifest{}
+	m, v := &manifest{}, (*view)(nil)
 	for attempt := 0; ; attempt++ {
 		before := m
 		m, err = readManifest(ix.dir)
 		if errors.Is(err, fs.ErrNotExist) && !ix.options.ReadOnly {
-			m, err = &manifest{}, nil
+			return ix.create()
 		}
 		if err != nil {
 			return err
 		}
-		segments, err = ix.openSegments(m)
+		v, err = ix.openManifest(m)
 		// A writer may have replaced files between the manifest and them: look again.
-		if err == nil || !ix.options.ReadOnly || !errors.Is(err, fs.ErrNotExist) || attempt > 0 && before.NextFile == m.NextFile {
+		if err == nil || !ix.options.ReadOnly || attempt > 0 && before.Root == m.Root && before.NextFile == m.NextFile {
 			break
 		}
 	}
 	if err != nil {
 		return err
 	}
-	ix.next, ix.number = m.Next, m.NextFile
+	ix.next, ix.number, ix.manifest = m.Next, m.NextFile, m
 	ix.ceiling.Store(m.Next)
+	ix.current = v
 	if !ix.options.ReadOnly {
-		ix.removeStrays(segments)
-	}
-	ix.current = newView(segments)
-	for _, s := range segments {
-		s.release() // now the view holds them
+		ix.removeStrays(v.segments)
 	}
 	return nil
 }
 
-// openSegments verifies and opens the files of m; on error, none stays open.
-func (ix *Index) openSegments(m *manifest) (segments []segment, err error) {
-	defer func() {
-		if err != nil {
-			for _, s := range segments {
-				s.release()
-			}
-			segments = nil
-		}
-	}()
-	for i := range m.Segments {
-		entry := m.Segments[i]
+// create makes an empty index of Bleve's.
+func (ix *Index) create() error {
+	ix.removeStrays(nil)
+	ix.manifest = &manifest{}
+	path := filepath.Join(ix.dir, metaName)
+	if err := errors.Join(removeAny(filepath.Join(ix.dir, metaRival)), writeMeta(path+temporary, !ix.temp), settle(path, !ix.temp)); err != nil {
+		return err
+	}
+	return ix.install(nil, 0)
+}
+
+// openManifest verifies the files of m and opens them, by Bleve. What stands for the segments is
+// written anew where it is not what it was: by a reader, elsewhere.
+func (ix *Index) openManifest(m *manifest) (*view, error) {
+	segments := make([]segment, len(m.Segments))
+	for i, entry := range m.Segments {
 		if err := entry.verify(ix.dir); err != nil {
-			return segments, err
+			return nil, err
 		}
-		f, err := openFile(ix.dir, entry, uint64(i))
-		if err != nil {
-			return segments, err
-		}
-		s := segment{file: f}
+		s := segment{file: newFile(ix.dir, entry, nil)}
+		defer s.file.release() // the view holds them
 		if len(entry.Deleted) > 0 {
 			s.deleted = roaring.New()
 			if err := s.deleted.UnmarshalBinary(entry.Deleted); err != nil {
-				f.release()
-				return segments, fmt.Errorf("manifest: deleted of %s: %w: %w", entry.File, err, ErrDamaged)
+				return nil, fmt.Errorf("manifest: deleted of %s: %w: %w", entry.File, err, ErrDamaged)
 			}
 		}
-		segments = append(segments, s)
+		segments[i] = s
 	}
-	return segments, nil
+	if err := m.verifyRoot(ix.dir); errors.Is(err, ErrDamaged) {
+		if ix.options.ReadOnly {
+			return openBeside(ix.dir, m, segments)
+		}
+		if err := ix.mend(m); err != nil {
+			return nil, err
+		}
+	} else if err != nil {
+		return nil, err
+	}
+	return openView(ix.dir, segments)
+}
+
+// mend writes the root and the meta file of m anew, as after a crash that left those of a state
+// that did not come to be.
+func (ix *Index) mend(m *manifest) error {
+	meta := filepath.Join(ix.dir, metaName)
+	if err := errors.Join(removeAny(filepath.Join(ix.dir, metaRival)), writeMeta(meta+temporary, !ix.temp), settle(meta, !ix.temp)); err != nil {
+		return err
+	}
+	if err := ix.prepare(m); err != nil {
+		return err
+	}
+	if err := settle(storePath(ix.dir, rootName), !ix.temp); err != nil {
+		return err
+	}
+	return settle(filepath.Join(ix.dir, manifestName), !ix.temp)
+}
+
+// prepare writes, to temporary files, the root of the segments of m, and then m, with what the root
+// has.
+func (ix *Index) prepare(m *manifest) error {
+	if err := writeRoot(storePath(ix.dir, rootName+temporary), m.Segments, !ix.temp); err != nil {
+		return err
+	}
+	var err error
+	if m.Meta, err = measure(ix.dir, metaName); err != nil {
+		return err
+	}
+	if m.Root, err = measure(ix.dir, rootName+temporary); err != nil {
+		return err
+	}
+	m.Root.File = rootName
+	return m.write(ix.dir, !ix.temp)
 }
 
 // removeStrays removes files that the manifest does not name: left by a crash.
 func (ix *Index) removeStrays(segments []segment) {
-	names, _ := os.ReadDir(ix.dir)
-	for _, n := range names {
-		named := slices.ContainsFunc(segments, func(s segment) bool { return s.entry.File == n.Name() })
-		if !named && (strings.HasSuffix(n.Name(), segmentSuffix) || strings.HasSuffix(n.Name(), ".tmp")) {
-			_ = os.Remove(filepath.Join(ix.dir, n.Name()))
+	for _, dir := range []string{ix.dir, filepath.Join(ix.dir, storeName)} {
+		names, _ := os.ReadDir(dir)
+		for _, n := range names {
+			named := slices.ContainsFunc(segments, func(s segment) bool { return s.entry.File == n.Name() })
+			if !named && (strings.HasSuffix(n.Name(), segmentSuffix) || strings.HasSuffix(n.Name(), temporary)) {
+				_ = os.Remove(filepath.Join(dir, n.Name()))
+			}
 		}
 	}
 }
@@ -225,18 +269,16 @@ func (ix *Index) Verify(ctx context.Context) error {
 	}
 	defer v.release()
 	var found []error
-	if !ix.options.ReadOnly { // else a writer may have replaced it
-		if _, err := readManifest(ix.dir); err != nil && (len(v.segments) > 0 || !errors.Is(err, fs.ErrNotExist)) {
-			found = append(found, err)
-		}
+	if err := ix.verifyState(); err != nil {
+		found = append(found, err)
 	}
 	for _, s := range v.segments {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := s.entry.verify(ix.dir); err != nil {
-			if _, gone := os.Stat(filepath.Join(ix.dir, s.entry.File)); ix.options.ReadOnly && gone != nil {
-				continue
+			if _, gone := os.Stat(storePath(ix.dir, s.entry.File)); ix.options.ReadOnly && gone != nil {
+				continue // a writer has replaced it
 			}
 			found = append(found, err)
 		}
@@ -245,6 +287,29 @@ func (ix *Index) Verify(ctx context.Context) error {
 		return fmt.Errorf("index %s: %w", ix.dir, err)
 	}
 	return nil
+}
+
+// verifyState reports whether the manifest on disk is whole, and whether the root and the meta file
+// are its own. A writer replaces the root before the manifest, whose successor lies ready then.
+func (ix *Index) verifyState() error {
+	m, err := readManifest(ix.dir)
+	if errors.Is(err, fs.ErrNotExist) && ix.options.ReadOnly {
+		return nil // a writer makes all anew
+	}
+	if err != nil {
+		return err
+	}
+	err = m.verifyRoot(ix.dir)
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if _, none := os.Stat(filepath.Join(ix.dir, manifestName+temporary)); none == nil {
+		return nil
+	}
+	if now, other := readManifest(ix.dir); other != nil || now.Root != m.Root {
+		return nil
+	}
+	return err
 }
 
 // begin locks the index for a change, and returns the view to change. The caller unlocks
@@ -284,7 +349,7 @@ func (ix *Index) Add(docs []Doc) (err error) {
 	for i, d := range docs {
 		ordinals[i] = d.Ordinal
 	}
-	if err := pack(context.Background(), filepath.Join(ix.dir, name), ordinals, newBatch(docs), !ix.temp); err != nil {
+	if err := pack(context.Background(), storePath(ix.dir, name), ordinals, newBatch(docs), !ix.temp); err != nil {
 		return err
 	}
 	f, err := ix.adopt(name, ordinals)
@@ -327,63 +392,85 @@ func missing(v *view, docs []Doc) []Doc {
 
 func (ix *Index) newName() string {
 	ix.number++
-	return fmt.Sprintf("%08d%s", ix.number, segmentSuffix)
+	return segmentName(ix.number)
 }
 
-// adopt opens the new file of the documents with the ordinals.
+// adopt returns the new file of the documents with the ordinals, which it keeps.
 func (ix *Index) adopt(name string, ordinals []uint32) (*file, error) {
 	n := len(ordinals)
-	entry := manifestSegment{
-		File: name, Documents: uint32(n), First: ordinals[0], Gaps: int(ordinals[n-1]-ordinals[0]) != n-1,
-	}
+	entry := manifestSegment{Documents: uint32(n), First: ordinals[0], Gaps: int(ordinals[n-1]-ordinals[0]) != n-1}
 	var err error
-	if entry.Bytes, entry.CRC32C, err = checksum(filepath.Join(ix.dir, name)); err != nil {
+	if entry.manifestFile, err = measure(ix.dir, name); err != nil {
 		return nil, err
 	}
-	return openFile(ix.dir, entry, ix.number)
+	return newFile(ix.dir, entry, ordinals), nil
 }
 
 // install makes segments the state of the index, on disk and then for searches. New files in it
 // bring a reference, which goes to the view; files that are no longer in it are removed.
 func (ix *Index) install(segments []segment, next uint64) error {
+	old := ix.current
+	isIn := func(v *view, f *file) bool {
+		return v != nil && slices.ContainsFunc(v.segments, func(s segment) bool { return s.file == f })
+	}
+	v, err := ix.replace(segments, next)
+	for _, s := range segments {
+		if !isIn(old, s.file) {
+			s.garbage.Store(err != nil)
+			s.file.release()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	ix.next = next
+	ix.ceiling.Store(next)
+	ix.mu.Lock()
+	ix.current = v
+	ix.mu.Unlock()
+	if old != nil {
+		for _, s := range old.segments {
+			s.garbage.Store(!isIn(v, s.file))
+		}
+		old.release()
+	}
+	return nil
+}
+
+// replace makes segments what the index has on disk, and opens them. There are five steps, between
+// which the index is whole: both files are written; the root gets its name, and Bleve sees the new
+// state; it opens that; the manifest gets its name, and with it the new state is the one that
+// counts. Where the last two fail, the root becomes again what it was.
+func (ix *Index) replace(segments []segment, next uint64) (*view, error) {
 	m := &manifest{Version: manifestVersion, Next: next, NextFile: ix.number}
 	for _, s := range segments {
 		entry := s.entry
 		if s.deleted != nil {
 			var err error
 			if entry.Deleted, err = s.deleted.ToBytes(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		m.Segments = append(m.Segments, entry)
 	}
-	old := ix.current
-	isIn := func(list []segment, f *file) bool {
-		return slices.ContainsFunc(list, func(s segment) bool { return s.file == f })
+	if err := ix.prepare(m); err != nil {
+		return nil, err
 	}
-	err := m.write(ix.dir, !ix.temp)
+	if err := settle(storePath(ix.dir, rootName), !ix.temp); err != nil {
+		return nil, err
+	}
+	v, err := openView(ix.dir, segments)
 	if err == nil {
-		ix.next = next
-		ix.ceiling.Store(next)
-		v := newView(segments)
-		ix.mu.Lock()
-		ix.current = v
-		ix.mu.Unlock()
-	}
-	for _, s := range segments {
-		if !isIn(old.segments, s.file) {
-			s.garbage.Store(err != nil)
-			s.release()
+		if err = settle(filepath.Join(ix.dir, manifestName), !ix.temp); err == nil {
+			ix.manifest = m
+			return v, nil
 		}
+		v.release()
 	}
-	if err != nil {
-		return err
+	if ix.current != nil {
+		err = errors.Join(err, ix.mend(ix.manifest))
 	}
-	for _, s := range old.segments {
-		s.garbage.Store(!isIn(segments, s.file))
-	}
-	old.release()
-	return nil
+	return nil, err
 }
 
 // Remove removes series; those that are not there are no error. It is durable when it returns.
@@ -502,7 +589,7 @@ func (ix *Index) merge(ctx context.Context, from int) error {
 		return ix.install(slices.Clone(old[:from]), ix.next)
 	}
 	name := ix.newName()
-	if err := pack(ctx, filepath.Join(ix.dir, name), ordinals, m, !ix.temp); err != nil {
+	if err := pack(ctx, storePath(ix.dir, name), ordinals, m, !ix.temp); err != nil {
 		return fmt.Errorf("merge: %w", err)
 	}
 	f, err := ix.adopt(name, ordinals)

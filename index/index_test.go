@@ -105,15 +105,15 @@ func TestFolderIsSmall(t *testing.T) {
 	for i := range 40 { // many batches are merged on the way
 		mustAdd(t, ix, 10*i, 10)
 	}
-	if files, _ := os.ReadDir(dir); len(files) > 1+3*mergeFan {
-		t.Errorf("%d files", len(files))
+	if files := filesIn(t, dir); len(files) > 3+3*mergeFan {
+		t.Errorf("files: %v", files)
 	}
 	if err := ix.Compact(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	files, _ := os.ReadDir(dir)
-	if n := folderBytes(t, dir); n > 30<<10 || len(files) != 2 {
-		t.Errorf("400 series take %d bytes in %d files", n, len(files))
+	files := filesIn(t, dir)
+	if n := folderBytes(t, dir); n > 30<<10 || len(files) != 4 {
+		t.Errorf("400 series take %d bytes in %v", n, files)
 	}
 	if err := ix.Close(); err != nil {
 		t.Fatal(err)
@@ -160,15 +160,30 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// damage returns the ways in which the files of an index in dir may be damaged.
-func damage(t *testing.T, dir string) map[string]func() {
-	files, err := os.ReadDir(dir)
+// filesIn returns the files of an index in dir, relative to it.
+func filesIn(t testing.TB, dir string) (names []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ways := map[string]func(){}
-	for _, f := range files {
-		path := filepath.Join(dir, f.Name())
+	return names
+}
+
+// A harm is a way in which a file of an index may be damaged.
+type harm struct {
+	file, name string
+	do         func()
+}
+
+func damage(t *testing.T, dir string) (ways []harm) {
+	for _, f := range filesIn(t, dir) {
+		path := filepath.Join(dir, f)
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -180,60 +195,71 @@ func damage(t *testing.T, dir string) map[string]func() {
 				}
 			}
 		}
-		ways[f.Name()+" missing"] = func() { os.Remove(path) }
-		ways[f.Name()+" empty"] = write(nil)
-		ways[f.Name()+" cut"] = write(data[:len(data)-1])
-		ways[f.Name()+" longer"] = write(append(slices.Clone(data), 0))
+		ways = append(ways,
+			harm{f, "missing", func() { os.Remove(path) }}, harm{f, "empty", write(nil)},
+			harm{f, "cut", write(data[:len(data)-1])}, harm{f, "longer", write(append(slices.Clone(data), 0))})
 		for at := 0; at < len(data); at += 1 + len(data)/50 {
 			bad := slices.Clone(data)
 			bad[at] ^= 1 << (at % 8)
-			ways[fmt.Sprintf("%s bit of byte %d", f.Name(), at)] = write(bad)
+			ways = append(ways, harm{f, fmt.Sprintf("bit of byte %d", at), write(bad)})
 		}
 	}
 	return ways
 }
 
-func TestDamageIsFound(t *testing.T) {
-	build := func() string {
-		dir := t.TempDir()
-		ix := mustOpen(t, dir, Options{})
-		mustAdd(t, ix, 0, 50)
-		if err := ix.Compact(context.Background()); err != nil {
-			t.Fatal(err)
-		}
-		mustAdd(t, ix, 50, 50)
-		if err := errors.Join(ix.Remove(roaring.BitmapOf(7, 8)), ix.Close()); err != nil {
-			t.Fatal(err)
-		}
-		return dir
+// copyTo makes to a copy of the folder from.
+func copyTo(t testing.TB, to, from string) {
+	t.Helper()
+	if err := errors.Join(os.RemoveAll(to), os.CopyFS(to, os.DirFS(from))); err != nil {
+		t.Fatal(err)
 	}
-	dir := build()
-	for name, break_ := range damage(t, dir) {
-		whole := os.DirFS(dir)
-		copied := filepath.Join(t.TempDir(), "copy")
-		if err := os.CopyFS(copied, whole); err != nil {
-			t.Fatal(err)
-		}
+}
+
+// buildSmall makes an index of 98 series in two files, two of them removed.
+func buildSmall(t testing.TB, dir string) {
+	t.Helper()
+	ix := mustOpen(t, dir, Options{})
+	mustAdd(t, ix, 0, 50)
+	if err := ix.Compact(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	mustAdd(t, ix, 50, 50)
+	if err := errors.Join(ix.Remove(roaring.BitmapOf(7, 8)), ix.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDamageIsFound damages each file: verifying finds it. What stands for the segments is mended
+// when the index is opened; a reader does without. All else is an error.
+func TestDamageIsFound(t *testing.T) {
+	whole, dir := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "index")
+	buildSmall(t, whole)
+	copyTo(t, dir, whole)
+	for _, h := range damage(t, dir) {
 		ix := mustOpen(t, dir, Options{})
-		break_()
+		h.do()
 		if err := ix.Verify(context.Background()); !errors.Is(err, ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: verifying says %v", name, err)
+			t.Errorf("%s: %s: verifying says %v", h.file, h.name, err)
 		}
 		ix.Close()
-		for _, readOnly := range []bool{false, true} {
-			if _, err := Open(dir, Options{ReadOnly: readOnly}); !errors.Is(err, ErrDamaged) {
-				t.Errorf("%s: opening says %v", name, err)
+		mends := h.file == metaName || h.file == "store/"+rootName
+		for _, readOnly := range []bool{true, false} {
+			ix, err := Open(dir, Options{ReadOnly: readOnly})
+			if !mends {
+				if !errors.Is(err, ErrDamaged) {
+					t.Errorf("%s: %s: opening says %v", h.file, h.name, err)
+				}
+				continue
 			}
+			if err != nil || len(find(t, ix, "metric:cpu host:host*")) != 98 {
+				t.Fatalf("%s: %s: opening says %v, or does not find all", h.file, h.name, err)
+			}
+			if err := ix.Verify(context.Background()); readOnly != errors.Is(err, ErrDamaged) {
+				t.Errorf("%s: %s: after opening (read-only: %v): %v", h.file, h.name, readOnly, err)
+			}
+			ix.Close()
 		}
-		os.RemoveAll(dir)
-		if err := os.CopyFS(dir, os.DirFS(copied)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ix := mustOpen(t, dir, Options{})
-	defer ix.Close()
-	if len(find(t, ix, "metric:cpu")) != 98 {
-		t.Error("the whole index is not whole")
+		copyTo(t, dir, whole)
 	}
 }
 
@@ -243,7 +269,7 @@ func TestCrash(t *testing.T) {
 	ix := mustOpen(t, dir, Options{})
 	mustAdd(t, ix, 0, 10)
 	ix.Close()
-	for _, stray := range []string{"00000002.zap", "00000099.zap", "MANIFEST.tmp"} {
+	for _, stray := range []string{"store/000000000002.zap", "store/000000000099.zap", "MANIFEST.tmp", "store/root.bolt.tmp", "index_meta.json_temp"} {
 		if err := os.WriteFile(filepath.Join(dir, stray), []byte("half"), 0o666); err != nil {
 			t.Fatal(err)
 		}
@@ -254,9 +280,122 @@ func TestCrash(t *testing.T) {
 		t.Errorf("%d series", n)
 	}
 	ix.Close()
-	files, _ := os.ReadDir(dir)
-	if len(files) != 3 {
+	if files := filesIn(t, dir); len(files) != 5 {
 		t.Errorf("files: %v", files)
+	}
+}
+
+// TestCrashBetweenSteps stops the change from one state to the next after each of its steps: the
+// index opens, for us as either of the states, and for Bleve.
+func TestCrashBetweenSteps(t *testing.T) {
+	before, after := filepath.Join(t.TempDir(), "before"), filepath.Join(t.TempDir(), "after")
+	buildSmall(t, before)
+	copyTo(t, after, before)
+	ix := mustOpen(t, after, Options{})
+	mustAdd(t, ix, 100, 10)
+	if err := errors.Join(ix.Compact(context.Background()), ix.Close()); err != nil {
+		t.Fatal(err)
+	}
+	dir, image := filepath.Join(t.TempDir(), "index"), filepath.Join(t.TempDir(), "image")
+	copyTo(t, dir, before)
+	put := func(to, from string) {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(after, from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, to), data, 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(step string, want, theirs int) {
+		t.Helper()
+		for _, open := range []func() int{
+			func() int { return bleveCount(t, image) },
+			func() int { return ourCount(t, image, Options{ReadOnly: true}) },
+			func() int { return ourCount(t, image, Options{}) },
+			func() int { return bleveCount(t, image) },
+		} {
+			if n := open(); n != want && n != theirs {
+				t.Errorf("%s: %d series, want %d", step, n, want)
+			}
+			theirs = want // once mended
+		}
+	}
+	names := filesIn(t, after)
+	zap := names[slices.IndexFunc(names, func(s string) bool { return strings.HasSuffix(s, segmentSuffix) })]
+	for _, step := range []struct {
+		name         string
+		do           func()
+		want, theirs int
+	}{
+		{"as it was", func() {}, 98, 98},
+		{"a new segment", func() { put(zap, zap) }, 98, 98},
+		{"a new root is ready", func() { put("store/root.bolt.tmp", "store/root.bolt") }, 98, 98},
+		{"a new manifest is ready", func() { put("MANIFEST.tmp", "MANIFEST") }, 98, 98},
+		{"the root is replaced", func() {
+			put("store/root.bolt", "store/root.bolt")
+			os.Remove(filepath.Join(dir, "store/root.bolt.tmp"))
+		}, 98, 108},
+		{"the manifest is replaced", func() { put("MANIFEST", "MANIFEST"); os.Remove(filepath.Join(dir, "MANIFEST.tmp")) }, 108, 108},
+		{"the old segments are gone", func() {
+			for _, name := range filesIn(t, before) {
+				if strings.HasSuffix(name, segmentSuffix) {
+					os.Remove(filepath.Join(dir, name))
+				}
+			}
+		}, 108, 108},
+	} {
+		step.do()
+		copyTo(t, image, dir)
+		check(step.name, step.want, step.theirs)
+	}
+}
+
+func ourCount(t testing.TB, dir string, options Options) int {
+	t.Helper()
+	ix := mustOpen(t, dir, options)
+	defer ix.Close()
+	if n := len(find(t, ix, "metric:cpu")); n != ix.Count() {
+		t.Errorf("%d series found of %d", n, ix.Count())
+	}
+	return ix.Count()
+}
+
+// TestNothingIsLeftRunning opens, changes and closes indexes: Bleve's goroutines end, and its
+// temporary folders go.
+func TestNothingIsLeftRunning(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	start := runtime.NumGoroutine()
+	dir := filepath.Join(t.TempDir(), "index")
+	for range 3 {
+		ix := mustOpen(t, dir, Options{})
+		mustAdd(t, ix, int(ix.Next()), 10)
+		if n := runtime.NumGoroutine() - start; n > 4 {
+			t.Errorf("an open index has %d goroutines", n)
+		}
+		root := storePath(dir, rootName)
+		data, err := os.ReadFile(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[100] ^= 1
+		if err := errors.Join(ix.Close(), os.WriteFile(root, data, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		ro := mustOpen(t, dir, Options{ReadOnly: true})
+		if err := ro.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := 0; runtime.NumGoroutine() > start; deadline++ {
+		if deadline > 1e6 {
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), start)
+		}
+		runtime.Gosched() // Bleve's end soon after the index is closed
+	}
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 {
+		t.Errorf("left in the temporary folder: %v", left)
 	}
 }
 

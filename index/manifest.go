@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -20,8 +21,8 @@ var ErrDamaged = errors.New("damaged index")
 
 const (
 	manifestName    = "MANIFEST"
-	manifestVersion = 1
-	segmentSuffix   = ".zap"
+	manifestVersion = 2
+	temporary       = ".tmp" // ends the names of files that are to replace others
 )
 
 // manifest is the list of files that the index is. It is replaced as a whole; what it does not
@@ -33,23 +34,43 @@ type manifest struct {
 	Version  int               `json:"version"`
 	Next     uint64            `json:"next"` // one more than the highest ordinal ever added
 	NextFile uint64            `json:"next_file"`
+	Meta     manifestFile      `json:"meta"` // index_meta.json
+	Root     manifestFile      `json:"root"` // store/root.bolt, which is made of Segments alone
 	Segments []manifestSegment `json:"segments"`
 }
 
-// manifestSegment is one file of Bleve's, which never changes, and what was deleted from it since.
+// manifestFile is a file: its name, in the folder store but for index_meta.json, and what it has.
+type manifestFile struct {
+	File   string `json:"file"`
+	Bytes  int64  `json:"bytes"`
+	CRC32C uint32 `json:"crc32c"`
+}
+
+// manifestSegment is one segment of Bleve's, whose file never changes, and what was deleted from it
+// since. Later ones have higher numbers.
 type manifestSegment struct {
-	File      string `json:"file"`
-	Bytes     int64  `json:"bytes"`
-	CRC32C    uint32 `json:"crc32c"`
+	manifestFile
 	Documents uint32 `json:"documents"`
 	First     uint32 `json:"first"`             // ordinal of the first document
 	Gaps      bool   `json:"gaps,omitempty"`    // the ordinals do not count up from First: ask the ids
 	Deleted   []byte `json:"deleted,omitempty"` // a roaring bitmap of documents
 }
 
+// segmentName is how scorch names the file of a segment.
+func segmentName(number uint64) string { return fmt.Sprintf("%012x%s", number, segmentSuffix) }
+
+// number is the number of the segment, 0 for a name that segmentName never gave.
+func (s *manifestSegment) number() uint64 {
+	n, err := strconv.ParseUint(strings.TrimSuffix(s.File, segmentSuffix), 16, 64)
+	if err != nil || segmentName(n) != s.File {
+		return 0
+	}
+	return n
+}
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// write replaces the manifest of dir.
+// write writes the manifest to a temporary file, which is to be renamed.
 func (m *manifest) write(dir string, durable bool) error {
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -57,19 +78,23 @@ func (m *manifest) write(dir string, durable bool) error {
 	}
 	text = append(text, '\n')
 	text = fmt.Appendf(text, "%08x\n", crc32.Checksum(text, castagnoli))
-	path := filepath.Join(dir, manifestName)
-	err = createFile(path+".tmp", durable, func(w io.Writer) error {
+	err = createFile(filepath.Join(dir, manifestName+temporary), durable, func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("manifest: %w", err)
+	return nil
+}
+
+// settle gives a file its name in place of the temporary one.
+func settle(path string, durable bool) error {
+	if err := os.Rename(path+temporary, path); err != nil {
+		return err
 	}
 	if durable {
-		return syncDir(dir)
+		return syncDir(filepath.Dir(path))
 	}
 	return nil
 }
@@ -103,7 +128,7 @@ func syncDir(dir string) error {
 func readManifest(dir string) (*manifest, error) {
 	text, err := os.ReadFile(filepath.Join(dir, manifestName))
 	if errors.Is(err, fs.ErrNotExist) {
-		if files, _ := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix)); len(files) > 0 {
+		if files, _ := filepath.Glob(storePath(dir, "*"+segmentSuffix)); len(files) > 0 {
 			return nil, fmt.Errorf("no manifest beside %d files: %w", len(files), ErrDamaged)
 		}
 	}
@@ -121,28 +146,56 @@ func readManifest(dir string) (*manifest, error) {
 	if m.Version != manifestVersion {
 		return nil, fmt.Errorf("manifest: version %d, not %d: %w", m.Version, manifestVersion, ErrDamaged)
 	}
+	if m.Meta.File != metaName || m.Root.File != rootName {
+		return nil, fmt.Errorf("manifest: files %q, %q: %w", m.Meta.File, m.Root.File, ErrDamaged)
+	}
+	last := uint64(0)
 	for _, s := range m.Segments {
-		if s.File != filepath.Base(s.File) || !strings.HasSuffix(s.File, segmentSuffix) {
+		if s.number() <= last {
 			return nil, fmt.Errorf("manifest: file %q: %w", s.File, ErrDamaged)
 		}
+		last = s.number()
 	}
 	return m, nil
 }
 
-// verify reads the file of s in dir, and reports whether it is what was written.
-func (s *manifestSegment) verify(dir string) error {
-	size, sum, err := checksum(filepath.Join(dir, s.File))
+// path is where the file is in an index.
+func (f *manifestFile) path(dir string) string {
+	if f.File == metaName {
+		return filepath.Join(dir, metaName)
+	}
+	return storePath(dir, f.File)
+}
+
+// measure returns the entry of the file.
+func measure(dir, name string) (f manifestFile, err error) {
+	f.File = name
+	f.Bytes, f.CRC32C, err = checksum(f.path(dir))
+	return f, err
+}
+
+// verify reads the file in dir, and reports whether it is what was written.
+func (f *manifestFile) verify(dir string) error {
+	is, err := measure(dir, f.File)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s is missing: %w: %w", s.File, err, ErrDamaged)
+		return fmt.Errorf("%s is missing: %w: %w", f.File, err, ErrDamaged)
 	case err != nil:
 		return err
-	case size != s.Bytes:
-		return fmt.Errorf("%s has %d bytes, not %d: %w", s.File, size, s.Bytes, ErrDamaged)
-	case sum != s.CRC32C:
-		return fmt.Errorf("%s: checksum %08x, not %08x: %w", s.File, sum, s.CRC32C, ErrDamaged)
+	case is.Bytes != f.Bytes:
+		return fmt.Errorf("%s has %d bytes, not %d: %w", f.File, is.Bytes, f.Bytes, ErrDamaged)
+	case is.CRC32C != f.CRC32C:
+		return fmt.Errorf("%s: checksum %08x, not %08x: %w", f.File, is.CRC32C, f.CRC32C, ErrDamaged)
 	}
 	return nil
+}
+
+// verifyRoot is verify for what stands for the segments: the root and the meta file.
+func (m *manifest) verifyRoot(dir string) error {
+	if _, none := os.Stat(filepath.Join(dir, metaRival)); none == nil {
+		return fmt.Errorf("%s: not of this index: %w", metaRival, ErrDamaged)
+	}
+	return errors.Join(m.Meta.verify(dir), m.Root.verify(dir))
 }
 
 // checksum returns the length and the CRC-32C of a file.

@@ -27,7 +27,7 @@ import (
 //	fields         for each, its name and where it is; then the offsets of these, 8 bytes each
 //	footer         numbers, offsets and a CRC-32 (IEEE) of all before
 //
-// The id of a document is the ordinal of its series, 4 bytes, big-endian; it has no postings. The
+// The id of a document is the ordinal of its series, 4 bytes, big-endian. The
 // field of a dimension is its name after a dot; its terms are the values. The field w has the words
 // of all values as its terms.
 type packer struct {
@@ -69,7 +69,7 @@ func (p *packer) write(ctx context.Context, ordinals []uint32, src source) error
 	for i, field := range fields {
 		var err error
 		if i == 0 {
-			addresses[i], err = p.dictionary(ctx, noTerms{})
+			addresses[i], err = p.dictionary(ctx, &ids{ordinals: ordinals})
 		} else if err = src.open(field); err == nil {
 			addresses[i], err = p.dictionary(ctx, src)
 		}
@@ -84,10 +84,24 @@ func (p *packer) write(ctx context.Context, ordinals []uint32, src source) error
 	return p.err
 }
 
-// noTerms is the source for the id, which nothing searches for.
-type noTerms struct{ source }
+// ids is the source for the ids, each the one term of its document.
+type ids struct {
+	source
+	ordinals []uint32 // of the documents that are left
+	id       []byte
+	doc      [1]uint32
+	n        uint32
+}
 
-func (noTerms) next() ([]byte, []uint32, error) { return nil, nil, nil }
+func (s *ids) next() ([]byte, []uint32, error) {
+	if len(s.ordinals) == 0 {
+		return nil, nil, nil
+	}
+	s.id = binary.BigEndian.AppendUint32(s.id[:0], s.ordinals[0])
+	s.ordinals, s.doc[0] = s.ordinals[1:], s.n
+	s.n++
+	return s.id, s.doc[:], nil
+}
 
 func (p *packer) bytes(b []byte) {
 	if p.err == nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,70 +15,64 @@ import (
 	zap "github.com/blevesearch/zapx/v16"
 )
 
-// A file is one segment of Bleve's: an immutable file, mapped into memory, with the dictionaries
-// and postings of some documents, numbered from 0. It is shared by all views that hold it.
+// A file is one segment of Bleve's: an immutable file with the dictionaries and postings of some
+// documents, numbered from 0. It is shared by all views that hold it.
 type file struct {
 	number   uint64 // unique in the index, for the cache
 	dir      string
 	entry    manifestSegment // without what was deleted
-	zap      *zap.Segment
-	data     []byte
-	ordinals []uint32 // of the documents, rising, where they do not count up from entry.First
-	fields   []string // names of dimensions, sorted
-
-	mu    sync.Mutex
-	dicts map[string]*vellum.FST // of the fields that were used
+	ordinals []uint32        // of the documents, rising, where they do not count up from entry.First
+	fields   []string        // names of dimensions, sorted
 
 	refs    atomic.Int32
 	garbage atomic.Bool // to be removed when nobody holds it
 }
 
-// openFile opens a file that was verified. Panics of Bleve's become errors.
-func openFile(dir string, entry manifestSegment, number uint64) (f *file, err error) {
-	defer guard(&err)
-	seg, err := (&zap.ZapPlugin{}).Open(filepath.Join(dir, entry.File))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", entry.File, err, ErrDamaged)
-	}
-	z, ok := seg.(*zap.Segment)
-	if !ok || z.Count() != uint64(entry.Documents) {
-		seg.Close()
-		return nil, fmt.Errorf("%s: %d documents, not %d: %w", entry.File, seg.Count(), entry.Documents, ErrDamaged)
-	}
+// newFile returns the file of entry, which the caller holds. Ordinals may be nil, and are then
+// loaded when they are needed.
+func newFile(dir string, entry manifestSegment, ordinals []uint32) *file {
 	entry.Deleted = nil
-	f = &file{
-		number: number, dir: dir, entry: entry, zap: z, data: z.Data(),
-		dicts: map[string]*vellum.FST{},
+	f := &file{number: entry.number(), dir: dir, entry: entry}
+	if entry.Gaps {
+		f.ordinals = ordinals
 	}
 	f.refs.Store(1)
-	for _, name := range z.Fields() {
-		if name, ok := strings.CutPrefix(name, valuePrefix); ok {
-			f.fields = append(f.fields, name)
+	return f
+}
+
+// load reads what all views share of the file, where it is not there yet. Nobody else has the file
+// then.
+func (f *file) load(z *zap.Segment) error {
+	if f.fields == nil {
+		fields := []string{}
+		for _, name := range z.Fields() {
+			if name, ok := strings.CutPrefix(name, valuePrefix); ok {
+				fields = append(fields, name)
+			}
 		}
+		slices.Sort(fields)
+		f.fields = fields
 	}
-	slices.Sort(f.fields)
-	if entry.Gaps {
-		if err := f.loadOrdinals(); err != nil {
-			z.Close()
-			return nil, err
-		}
+	if f.entry.Gaps && f.ordinals == nil {
+		return f.loadOrdinals(z)
 	}
-	return f, nil
+	return nil
 }
 
 // loadOrdinals reads the ordinals from the ids.
-func (f *file) loadOrdinals() error {
-	f.ordinals = make([]uint32, f.entry.Documents)
-	for i := range f.ordinals {
-		id, err := f.zap.DocID(uint64(i))
+func (f *file) loadOrdinals(z *zap.Segment) error {
+	ordinals := make([]uint32, f.entry.Documents)
+	for i := range ordinals {
+		id, err := z.DocID(uint64(i))
 		if err != nil || len(id) != 4 {
 			return fmt.Errorf("%s: id of document %d: %w", f.entry.File, i, ErrDamaged)
 		}
-		f.ordinals[i] = binary.BigEndian.Uint32(id)
-		if i > 0 && f.ordinals[i-1] >= f.ordinals[i] {
+		ordinals[i] = binary.BigEndian.Uint32(id)
+		if i > 0 && ordinals[i-1] >= ordinals[i] {
 			return fmt.Errorf("%s: id of document %d does not rise: %w", f.entry.File, i, ErrDamaged)
 		}
 	}
+	f.ordinals = ordinals
 	return nil
 }
 
@@ -88,38 +81,9 @@ func (f *file) release() {
 	if f.refs.Add(-1) > 0 {
 		return
 	}
-	_ = f.zap.Close()
 	if f.garbage.Load() {
-		_ = os.Remove(filepath.Join(f.dir, f.entry.File)) // what is left is removed by the next Open
+		_ = os.Remove(storePath(f.dir, f.entry.File)) // what is left is removed by the next Open
 	}
-}
-
-// dict returns the dictionary of a field of Bleve's, or nil where no document has it.
-func (f *file) dict(field string) (*vellum.FST, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if d, ok := f.dicts[field]; ok {
-		return d, nil
-	}
-	if name, ok := strings.CutPrefix(field, valuePrefix); ok {
-		if _, ok := slices.BinarySearch(f.fields, name); !ok {
-			return nil, nil
-		}
-	}
-	at, err := f.zap.DictAddr(field)
-	if err != nil {
-		return nil, nil //nolint:nilerr // the one error is that there is no such field
-	}
-	size, n := binary.Uvarint(f.data[at:])
-	if n <= 0 || size > uint64(len(f.data))-at-uint64(n) {
-		return nil, fmt.Errorf("%s: dictionary of %q: %w", f.entry.File, field, ErrDamaged)
-	}
-	d, err := vellum.Load(f.data[at+uint64(n):][:size])
-	if err != nil {
-		return nil, fmt.Errorf("%s: dictionary of %q: %w: %w", f.entry.File, field, err, ErrDamaged)
-	}
-	f.dicts[field] = d
-	return d, nil
 }
 
 // toOrdinals returns the ordinals of docs, in a bitmap of its own.
@@ -158,7 +122,49 @@ func (f *file) toDocs(ordinals *roaring.Bitmap) *roaring.Bitmap {
 // A segment is a file and what was deleted from it: what a view has of it.
 type segment struct {
 	*file
+	*mapped                 // nil before the view is made
 	deleted *roaring.Bitmap // documents; nil for none; never modified
+}
+
+// A mapped is a file as Bleve mapped it into memory for one view.
+type mapped struct {
+	zap  *zap.Segment
+	data []byte
+
+	mu    sync.Mutex
+	dicts map[string]*vellum.FST // of the fields that were used
+}
+
+func newMapped(z *zap.Segment) *mapped {
+	return &mapped{zap: z, data: z.Data(), dicts: map[string]*vellum.FST{}}
+}
+
+// dict returns the dictionary of a field of Bleve's, or nil where no document has it.
+func (s segment) dict(field string) (*vellum.FST, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d, ok := s.dicts[field]; ok {
+		return d, nil
+	}
+	if name, ok := strings.CutPrefix(field, valuePrefix); ok {
+		if _, ok := slices.BinarySearch(s.fields, name); !ok {
+			return nil, nil
+		}
+	}
+	at, err := s.zap.DictAddr(field)
+	if err != nil {
+		return nil, nil //nolint:nilerr // the one error is that there is no such field
+	}
+	size, n := binary.Uvarint(s.data[at:])
+	if n <= 0 || size > uint64(len(s.data))-at-uint64(n) {
+		return nil, fmt.Errorf("%s: dictionary of %q: %w", s.entry.File, field, ErrDamaged)
+	}
+	d, err := vellum.Load(s.data[at+uint64(n):][:size])
+	if err != nil {
+		return nil, fmt.Errorf("%s: dictionary of %q: %w: %w", s.entry.File, field, err, ErrDamaged)
+	}
+	s.dicts[field] = d
+	return d, nil
 }
 
 // live returns how many documents are not deleted.
@@ -180,25 +186,18 @@ func (s segment) all() *roaring.Bitmap {
 	return docs
 }
 
-// A view is the state of the index at one time. It never changes.
+// A view is the state of the index at one time, opened by Bleve. It never changes.
 type view struct {
 	segments []segment
+	bleve    *opened
 	refs     atomic.Int32
-}
-
-func newView(segments []segment) *view {
-	v := &view{segments: segments}
-	v.refs.Store(1)
-	for _, s := range segments {
-		s.refs.Add(1)
-	}
-	return v
 }
 
 func (v *view) release() {
 	if v.refs.Add(-1) == 0 {
+		v.bleve.close()
 		for _, s := range v.segments {
-			s.release()
+			s.file.release()
 		}
 	}
 }
