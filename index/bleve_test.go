@@ -14,6 +14,7 @@ import (
 	_ "github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
 	blevequery "github.com/blevesearch/bleve/v2/search/query"
 	zap "github.com/blevesearch/zapx/v16"
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/testseries"
@@ -173,6 +174,21 @@ func ourQueries() map[string]blevequery.Query {
 			field(bleve.NewTermQuery("staging"), ".cluster"), field(bleve.NewWildcardQuery("*heap*"), ".metric")),
 		"cluster:staging -container:sidecar": but(
 			field(bleve.NewTermQuery("staging"), ".cluster"), field(bleve.NewTermQuery("sidecar"), ".container")),
+	}
+}
+
+// TestEmptyBolt holds the beginning of a root to bbolt's.
+func TestEmptyBolt(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bolt")
+	db, err := bolt.Open(path, 0o666, &bolt.Options{PageSize: rootPageSize})
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := os.ReadFile(path); err != nil || !bytes.Equal(emptyBolt(), want) {
+		t.Errorf("%x\nwant %x, %v", emptyBolt(), want, err)
 	}
 }
 

@@ -99,7 +99,8 @@ func (ix *Index) open() (err error) {
 		before := m
 		m, err = readManifest(ix.dir)
 		if errors.Is(err, fs.ErrNotExist) && !ix.options.ReadOnly {
-			return ix.create()
+			ix.create()
+			return nil
 		}
 		if err != nil {
 			return err
@@ -122,15 +123,11 @@ func (ix *Index) open() (err error) {
 	return nil
 }
 
-// create makes an empty index of Bleve's.
-func (ix *Index) create() error {
+// create begins an index of nothing, for which there are no files yet.
+func (ix *Index) create() {
 	ix.removeStrays(nil)
-	ix.manifest = &manifest{}
-	path := filepath.Join(ix.dir, metaName)
-	if err := errors.Join(removeAny(filepath.Join(ix.dir, metaRival)), writeMeta(path+temporary, !ix.temp), settle(path, !ix.temp)); err != nil {
-		return err
-	}
-	return ix.install(nil, 0)
+	ix.manifest, ix.current = &manifest{}, &view{}
+	ix.current.refs.Store(1)
 }
 
 // openManifest verifies the files of m and opens them, by Bleve. What stands for the segments is
@@ -167,8 +164,7 @@ func (ix *Index) openManifest(m *manifest) (*view, error) {
 // mend writes the root and the meta file of m anew, as after a crash that left those of a state
 // that did not come to be.
 func (ix *Index) mend(m *manifest) error {
-	meta := filepath.Join(ix.dir, metaName)
-	if err := errors.Join(removeAny(filepath.Join(ix.dir, metaRival)), writeMeta(meta+temporary, !ix.temp), settle(meta, !ix.temp)); err != nil {
+	if err := ix.writeMeta(); err != nil {
 		return err
 	}
 	if err := ix.prepare(m); err != nil {
@@ -178,6 +174,18 @@ func (ix *Index) mend(m *manifest) error {
 		return err
 	}
 	return settle(filepath.Join(ix.dir, manifestName), !ix.temp)
+}
+
+// writeMeta writes the meta file, which is the same for all.
+func (ix *Index) writeMeta() error {
+	if err := removeAny(filepath.Join(ix.dir, metaRival)); err != nil {
+		return err
+	}
+	path := filepath.Join(ix.dir, metaName)
+	if err := writeMeta(path+temporary, !ix.temp); err != nil {
+		return err
+	}
+	return os.Rename(path+temporary, path) // durable with the manifest
 }
 
 // prepare writes, to temporary files, the root of the segments of m, and then m, with what the root
@@ -269,7 +277,7 @@ func (ix *Index) Verify(ctx context.Context) error {
 	}
 	defer v.release()
 	var found []error
-	if err := ix.verifyState(); err != nil {
+	if err := ix.verifyState(v); err != nil {
 		found = append(found, err)
 	}
 	for _, s := range v.segments {
@@ -291,10 +299,10 @@ func (ix *Index) Verify(ctx context.Context) error {
 
 // verifyState reports whether the manifest on disk is whole, and whether the root and the meta file
 // are its own. A writer replaces the root before the manifest, whose successor lies ready then.
-func (ix *Index) verifyState() error {
+func (ix *Index) verifyState(v *view) error {
 	m, err := readManifest(ix.dir)
-	if errors.Is(err, fs.ErrNotExist) && ix.options.ReadOnly {
-		return nil // a writer makes all anew
+	if errors.Is(err, fs.ErrNotExist) && (ix.options.ReadOnly || v.bleve == nil) {
+		return nil // a writer makes all anew, or nothing was ever written
 	}
 	if err != nil {
 		return err
@@ -411,7 +419,7 @@ func (ix *Index) adopt(name string, ordinals []uint32) (*file, error) {
 func (ix *Index) install(segments []segment, next uint64) error {
 	old := ix.current
 	isIn := func(v *view, f *file) bool {
-		return v != nil && slices.ContainsFunc(v.segments, func(s segment) bool { return s.file == f })
+		return slices.ContainsFunc(v.segments, func(s segment) bool { return s.file == f })
 	}
 	v, err := ix.replace(segments, next)
 	for _, s := range segments {
@@ -428,12 +436,10 @@ func (ix *Index) install(segments []segment, next uint64) error {
 	ix.mu.Lock()
 	ix.current = v
 	ix.mu.Unlock()
-	if old != nil {
-		for _, s := range old.segments {
-			s.garbage.Store(!isIn(v, s.file))
-		}
-		old.release()
+	for _, s := range old.segments {
+		s.garbage.Store(!isIn(v, s.file))
 	}
+	old.release()
 	return nil
 }
 
@@ -453,6 +459,12 @@ func (ix *Index) replace(segments []segment, next uint64) (*view, error) {
 		}
 		m.Segments = append(m.Segments, entry)
 	}
+	first := ix.manifest.Version == 0
+	if first {
+		if err := ix.writeMeta(); err != nil {
+			return nil, err
+		}
+	}
 	if err := ix.prepare(m); err != nil {
 		return nil, err
 	}
@@ -467,10 +479,10 @@ func (ix *Index) replace(segments []segment, next uint64) (*view, error) {
 		}
 		v.release()
 	}
-	if ix.current != nil {
-		err = errors.Join(err, ix.mend(ix.manifest))
+	if first {
+		return nil, errors.Join(err, removeAny(storePath(ix.dir, rootName)), removeAny(filepath.Join(ix.dir, manifestName)))
 	}
-	return nil, err
+	return nil, errors.Join(err, ix.mend(ix.manifest))
 }
 
 // Remove removes series; those that are not there are no error. It is durable when it returns.

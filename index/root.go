@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"os"
 	"path/filepath"
@@ -49,17 +50,57 @@ const (
 // kind the segments are; i, internal values, among them the mapping; and one for each segment,
 // named by its number, with its file p and the deleted documents d.
 func writeRoot(path string, segments []manifestSegment, durable bool) error {
-	if err := errors.Join(removeAny(path), fillRoot(path, segments)); err != nil {
+	err := os.WriteFile(path, emptyBolt(), 0o666)
+	if err == nil {
+		err = fillRoot(path, segments)
+	}
+	if err == nil && durable {
+		err = syncFile(path)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", rootName, err)
 	}
-	if !durable {
-		return nil
-	}
+	return nil
+}
+
+func syncFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// emptyBolt is a database of nothing, as bbolt itself begins a file; but bbolt then waits for the
+// disk, which here is done once, in the end. Numbers have the order of bytes of the machine.
+func emptyBolt() []byte {
+	const (
+		magic, version                   = 0xED0CDAED, 2
+		metaPage, freePage, leafPage     = 4, 16, 2 // kinds of pages
+		freeAt, leafAt, pages, sumLength = 2, 3, 4, 56
+	)
+	order := binary.NativeEndian
+	data := make([]byte, pages*rootPageSize)
+	for i, kind := range []uint16{metaPage, metaPage, freePage, leafPage} {
+		page := data[i*rootPageSize:]
+		order.PutUint64(page, uint64(i))
+		order.PutUint16(page[8:], kind)
+		if kind != metaPage {
+			continue
+		}
+		meta := page[16:]
+		order.PutUint32(meta, magic)
+		order.PutUint32(meta[4:], version)
+		order.PutUint32(meta[8:], rootPageSize)
+		order.PutUint64(meta[16:], leafAt)
+		order.PutUint64(meta[32:], freeAt)
+		order.PutUint64(meta[40:], pages)
+		order.PutUint64(meta[48:], uint64(i)) // the transaction
+		sum := fnv.New64a()
+		sum.Write(meta[:sumLength])
+		order.PutUint64(meta[sumLength:], sum.Sum64())
+	}
+	return data
 }
 
 func fillRoot(path string, segments []manifestSegment) error {

@@ -189,13 +189,15 @@ func (s segment) all() *roaring.Bitmap {
 // A view is the state of the index at one time, opened by Bleve. It never changes.
 type view struct {
 	segments []segment
-	bleve    *opened
+	bleve    *opened // nil before the first series
 	refs     atomic.Int32
 }
 
 func (v *view) release() {
 	if v.refs.Add(-1) == 0 {
-		v.bleve.close()
+		if v.bleve != nil {
+			v.bleve.close()
+		}
 		for _, s := range v.segments {
 			s.file.release()
 		}
