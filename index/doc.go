@@ -7,6 +7,14 @@
 // Start at [Parse] and [Filter] for the language, at [Words] for what a free word finds, and at
 // [Index] for the searching.
 //
+// # The files
+//
+// From the first series on, the folder is an index of Bleve's (https://blevesearch.com): any program
+// may open it with bleve.OpenUsing and read_only, beside the store, and search it. Package index
+// opens it so, too, and reads the dictionaries and postings of the segments itself, for sets of
+// series without scores. It writes the files itself, all under checksums in MANIFEST, and never in
+// place: docs/format.md has the layout, docs/decisions/0015 the reasons.
+//
 // # The selector language
 //
 // As in Lucene and Solr; what stands side by side must all match.

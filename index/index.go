@@ -61,9 +61,10 @@ type Index struct {
 }
 
 // Open opens the index in the folder dir, which it makes where it is missing, unless read-only. An
-// empty dir means a temporary folder, which Close removes, and which is not made durable. An index whose files are not what was
-// written is an error that wraps [ErrDamaged]; a read-only one that is not there, one that wraps
-// [fs.ErrNotExist]. Opening reads all files once, for their checksums.
+// empty dir means a temporary folder, which Close removes, and which is not made durable. An index
+// whose files are not what was written is an error that wraps [ErrDamaged], but where the damage is
+// in what only Bleve reads, which is mended; a read-only one that is not there, or has never had a
+// series, is one that wraps [fs.ErrNotExist]. Opening reads all files once, for their checksums.
 //
 // An index does not lock its folder: at most one process at a time may open it for writing.
 func Open(dir string, options Options) (*Index, error) {

@@ -27,9 +27,9 @@ import (
 //	fields         for each, its name and where it is; then the offsets of these, 8 bytes each
 //	footer         numbers, offsets and a CRC-32 (IEEE) of all before
 //
-// The id of a document is the ordinal of its series, 4 bytes, big-endian. The
-// field of a dimension is its name after a dot; its terms are the values. The field w has the words
-// of all values as its terms.
+// The id of a document is the ordinal of its series, 4 bytes, big-endian. The field of a dimension
+// is its name after a dot; its terms are the values. The field w has the words of all values as its
+// terms.
 type packer struct {
 	w      *bufio.Writer
 	n      uint64 // bytes written

@@ -40,6 +40,7 @@ var sees = map[string][]string{
 // doors names the only packages that may import what begins with a path.
 var doors = map[string][]string{
 	"github.com/blevesearch/":    {"index"},
+	"go.etcd.io/bbolt":           {"index"},
 	"google.golang.org/protobuf": {"chunk", "chunk/blockpb"},
 	"github.com/alecthomas/kong": {"cmd/chronodex"},
 	"golang.org/x/sys":           {"internal/vfs", "cmd/chronodex"},
