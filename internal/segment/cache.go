@@ -1,62 +1,84 @@
 package segment
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
-// cachedPages is how many pages of each type a Reader keeps decoded.
-const cachedPages = 4
+// How many bytes of decoded pages a Reader keeps, by type, roughly. Those of half a million series
+// of one chunk each fit, so that asking for a few of them here and there decodes no page again.
+const (
+	cachedDirectory = 20 << 20
+	cachedLookups   = 8 << 20
+	cachedSeries    = 1 << 20
+	seriesPageBytes = 256 << 10
+)
 
-// A pageCache keeps the pages of one type that were used last.
+// A pageCache keeps decoded pages of one type, those that are asked for again above all others.
 type pageCache[T any] struct {
-	mu    sync.Mutex
-	pages [cachedPages]cachedPage[T] // most recently used first
+	mu    sync.RWMutex
+	pages map[int]*cachedPage[T]
+	ring  []int // the numbers of the pages, for a clock to go round
+	hand  int
+	bytes int64
 }
 
-// A cachedPage is a decoded page; the zero one is none.
+// A cachedPage is a decoded page.
 type cachedPage[T any] struct {
-	number int
-	page   *T
+	page  *T
+	bytes int64
+	used  atomic.Bool // since the hand of the clock passed
 }
 
-// get returns page number n, which it decodes by load where it is not there. Two goroutines may
-// decode the same page at once.
-func (c *pageCache[T]) get(n int, load func(n int) (*T, error)) (*T, error) {
-	if p := c.find(n); p != nil {
-		return p, nil
-	}
-	p, err := load(n)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	copy(c.pages[1:], c.pages[:])
-	c.pages[0] = cachedPage[T]{n, p}
-	return p, nil
-}
-
-// find returns page n if it is there, and makes it the most recently used one.
+// find returns page n if it is there.
 func (c *pageCache[T]) find(n int) *T {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for i, p := range c.pages {
-		if p.page != nil && p.number == n {
-			copy(c.pages[1:i+1], c.pages[:i])
-			c.pages[0] = p
-			return p.page
-		}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p := c.pages[n]
+	if p == nil {
+		return nil
 	}
-	return nil
+	if !p.used.Load() {
+		p.used.Store(true)
+	}
+	return p.page
 }
 
-// any returns a page for which found is true, if there is one.
-func (c *pageCache[T]) any(found func(*T) bool) *T {
+// keep keeps page n of so many bytes, and lets others go where all are more than limit.
+func (c *pageCache[T]) keep(n int, page *T, bytes, limit int64) {
 	c.mu.Lock()
-	pages := c.pages
-	c.mu.Unlock()
-	for _, p := range pages {
-		if p.page != nil && found(p.page) {
-			return p.page
-		}
+	defer c.mu.Unlock()
+	if c.pages == nil {
+		c.pages = map[int]*cachedPage[T]{}
 	}
-	return nil
+	if c.pages[n] != nil {
+		return // another goroutine decoded it, too
+	}
+	for c.bytes+bytes > limit && len(c.ring) > 0 {
+		c.evict()
+	}
+	c.pages[n] = &cachedPage[T]{page: page, bytes: bytes}
+	c.ring = append(c.ring, n)
+	c.bytes += bytes
+}
+
+// evict lets the next page go that was not used since the hand passed it.
+func (c *pageCache[T]) evict() {
+	for {
+		if c.hand >= len(c.ring) {
+			c.hand = 0
+		}
+		n := c.ring[c.hand]
+		p := c.pages[n]
+		if p.used.Swap(false) {
+			c.hand++
+			continue
+		}
+		delete(c.pages, n)
+		c.bytes -= p.bytes
+		last := len(c.ring) - 1
+		c.ring[c.hand] = c.ring[last]
+		c.ring = c.ring[:last]
+		return
+	}
 }

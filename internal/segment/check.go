@@ -36,7 +36,7 @@ func (r *Reader) Check(ctx context.Context, report func(error)) error {
 			c.damaged = true // and reported
 			continue
 		}
-		metas := p.metas
+		metas := p.metas()
 		c.page(n, metas)
 		if c.batch = append(c.batch, metas...); len(c.batch) >= checkBatch || n == len(r.index.directory)-1 {
 			if err := c.readBatch(ctx); err != nil {

@@ -1,11 +1,11 @@
 package segment
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"slices"
 	"sort"
+	"sync/atomic"
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/vfs"
@@ -23,7 +23,8 @@ type Reader struct {
 
 	directory pageCache[metaPage]
 	series    pageCache[[]chunk.Series]
-	lookups   pageCache[lookups]
+	lookups   pageCache[placePage]
+	recent    atomic.Pointer[metaPage] // the directory page that was asked for last
 }
 
 // Open opens a segment. It reads the header, the footer and the index.
@@ -128,66 +129,21 @@ func page[T any](r *Reader, frame int, parse func([]byte) (T, error)) (*T, error
 	return &v, nil
 }
 
-// A metaPage is a directory page, and where in it series are.
-type metaPage struct {
-	metas  []Meta
-	starts []pageStart // by ordinal
-}
-
-// A pageStart is where in a page the chunks of a series begin.
-type pageStart struct {
-	series     uint32
-	first, end int
-}
-
-// of returns the chunks of a series, and whether there are none of it in other pages.
-func (p *metaPage) of(series uint32) (metas []Meta, all bool) {
-	i, ok := slices.BinarySearchFunc(p.starts, series, func(s pageStart, o uint32) int { return cmp.Compare(s.series, o) })
-	if !ok {
-		return nil, false
-	}
-	s := p.starts[i]
-	return p.metas[s.first:s.end], s.first > 0 && s.end < len(p.metas)
-}
-
-// metas returns a directory page.
-func (r *Reader) metas(n int) (*metaPage, error) {
-	return r.directory.get(n, func(n int) (*metaPage, error) {
-		d := r.index.directory[n]
-		metas, err := page(r, d.frame, parseDirectory)
-		if err != nil {
-			return nil, err
-		}
-		if int64(len(*metas)) != d.rows {
-			return nil, r.where(r.index.frames[d.frame], corrupt("%d chunks, not %d", len(*metas), d.rows))
-		}
-		p := &metaPage{metas: *metas}
-		for i := range p.metas {
-			if i == 0 || p.metas[i].Series != p.metas[i-1].Series {
-				p.starts = append(p.starts, pageStart{series: p.metas[i].Series, first: i})
-			}
-			p.starts[len(p.starts)-1].end = i + 1
-		}
-		slices.SortFunc(p.starts, func(a, b pageStart) int { return cmp.Compare(a.series, b.series) })
-		return p, nil
-	})
-}
-
 // place returns where a series is in source order, and whether it is in the file.
 func (r *Reader) place(series uint32) (int64, bool, error) {
 	n := sort.Search(len(r.index.lookups), func(i int) bool { return r.index.lookups[i].ordinal > int64(series) }) - 1
 	if n < 0 {
 		return 0, false, nil
 	}
-	l, err := r.lookups.get(n, func(n int) (*lookups, error) { return page(r, r.index.lookups[n].frame, parseLookups) })
+	l, err := r.placesOf(n)
 	if err != nil {
 		return 0, false, err
 	}
-	i, ok := slices.BinarySearch(l.ordinals, int64(series))
-	if !ok || l.places[i] >= int64(r.index.series) {
+	i, ok := slices.BinarySearch(l.ordinals, series)
+	if !ok || int64(l.places[i]) >= int64(r.index.series) {
 		return 0, false, nil
 	}
-	return l.places[i], true, nil
+	return int64(l.places[i]), true, nil
 }
 
 // Has reports whether the file has the series with this ordinal.
@@ -209,9 +165,13 @@ func (r *Reader) Identity(series uint32) (chunk.Series, bool, error) {
 // identity returns the identity of the series at a place.
 func (r *Reader) identity(place int64) (chunk.Series, error) {
 	n, i := int(place/pageSeries), int(place%pageSeries)
-	p, err := r.series.get(n, func(n int) (*[]chunk.Series, error) { return page(r, r.index.seriesPages[n], parseSeries) })
-	if err != nil {
-		return chunk.Series{}, err
+	p := r.series.find(n)
+	if p == nil {
+		var err error
+		if p, err = page(r, r.index.seriesPages[n], parseSeries); err != nil {
+			return chunk.Series{}, err
+		}
+		r.series.keep(n, p, seriesPageBytes, cachedSeries)
 	}
 	if i >= len(*p) {
 		return chunk.Series{}, r.where(r.index.frames[r.index.seriesPages[n]], corrupt("no series %d", i))
@@ -250,9 +210,10 @@ func (r *Reader) AppendChunks(dst []Meta, series uint32, span chunk.Span) ([]Met
 	if !r.index.span.Overlaps(span) {
 		return dst, nil
 	}
-	if found := r.directory.any(func(p *metaPage) bool { _, all := p.of(series); return all }); found != nil {
-		metas, _ := found.of(series)
-		return appendOverlapping(dst, metas, span), nil
+	if p := r.recent.Load(); p != nil {
+		if first, end, all := p.of(series); all {
+			return p.appendOverlapping(dst, first, end, span), nil
+		}
 	}
 	place, ok, err := r.place(series)
 	if !ok || err != nil {
@@ -269,20 +230,11 @@ func (r *Reader) AppendChunks(dst []Meta, series uint32, span chunk.Span) ([]Met
 		if err != nil {
 			return dst, err
 		}
-		metas, _ := p.of(series)
-		dst = appendOverlapping(dst, metas, span)
+		r.recent.Store(p)
+		first, end, _ := p.of(series)
+		dst = p.appendOverlapping(dst, first, end, span)
 	}
 	return dst, nil
-}
-
-// appendOverlapping appends those metas that overlap span.
-func appendOverlapping(dst, metas []Meta, span chunk.Span) []Meta {
-	for i := range metas {
-		if metas[i].Span.Overlaps(span) {
-			dst = append(dst, metas[i])
-		}
-	}
-	return dst
 }
 
 // An Entry is one series of a segment.
@@ -325,19 +277,19 @@ func (r *Reader) Entries() iter.Seq2[Entry, error] {
 				}
 				continue
 			}
-			at := d.place
-			for i := 0; i < len(p.metas); at++ {
+			at, metas := d.place, p.metas()
+			for i := 0; i < len(metas); at++ {
 				k := i + 1
-				for k < len(p.metas) && p.metas[k].Series == p.metas[i].Series {
+				for k < len(metas) && metas[k].Series == metas[i].Series {
 					k++
 				}
-				if len(e.Chunks) > 0 && place == at && e.Series == p.metas[i].Series {
-					e.Chunks = append(slices.Clip(e.Chunks), p.metas[i:k]...)
+				if len(e.Chunks) > 0 && place == at && e.Series == metas[i].Series {
+					e.Chunks = append(slices.Clip(e.Chunks), metas[i:k]...)
 				} else {
 					if !emit() {
 						return
 					}
-					place, e = at, Entry{Series: p.metas[i].Series, Chunks: p.metas[i:k:k]}
+					place, e = at, Entry{Series: metas[i].Series, Chunks: metas[i:k:k]}
 				}
 				i = k
 			}
