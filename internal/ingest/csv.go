@@ -44,6 +44,7 @@ type csvDecoder struct {
 	key    []byte
 	pairs  []chunk.Dimension
 	last   []lastSeries // by column, the series of the record before
+	epoch  int          // of the collector, when they were made
 }
 
 // lastSeries is a series, and the key it has.
@@ -278,6 +279,10 @@ func (d *csvDecoder) dimensionKey(kind chunk.Kind) {
 // seriesOf returns the series of the value in column i.
 func (d *csvDecoder) seriesOf(i int, kind chunk.Kind) (*series, error) {
 	d.key[1], d.key[2] = byte(i), byte(i>>8)
+	if d.epoch != d.c.epoch {
+		clear(d.last)
+		d.epoch = d.c.epoch
+	}
 	last := &d.last[i]
 	if last.s != nil && bytes.Equal(last.key, d.key) {
 		return last.s, nil

@@ -1,15 +1,18 @@
 package ingest_test
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -540,5 +543,53 @@ func TestLimits(t *testing.T) {
 	got := read(t, "x.lp", long, ingest.Options{})
 	if !strings.HasPrefix(got, `{field="v", measurement="m", metric="m_v"} float64: 1970-01-01T00:00:00.000000001Z=1 1970-01-01T00:00:00.000000002Z=2`) {
 		t.Errorf("got %.300s", got)
+	}
+}
+
+// What a collector remembers of series is bounded: a series that was forgotten and comes again is the
+// same one.
+func TestForgottenSeries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 100 MB of text")
+	}
+	const series = 1100
+	long := strings.Repeat("x", 61_000)
+	for _, format := range []string{ingest.CSV, ingest.Influx} {
+		r, w := io.Pipe()
+		go func() {
+			out := bufio.NewWriter(w)
+			if format == ingest.CSV {
+				fmt.Fprintln(out, "time,host,cpu,mem")
+			}
+			for i := range 3 * series / 2 {
+				if host := i % series; format == ingest.CSV {
+					fmt.Fprintf(out, "%d,%s%d,%d,%d\n", i+1, long, host, host, -host)
+				} else {
+					fmt.Fprintf(out, "m,host=%s%d cpu=%d,mem=%d %d\n", long, host, host, -host, i+1)
+				}
+			}
+			w.CloseWithError(out.Flush())
+		}()
+		n := 0
+		o := ingest.Options{Format: format, Strict: true, BatchSize: 100, Precision: 1}
+		_, err := ingest.Decode(context.Background(), "x", r, o, func(b *chunk.Batch) error {
+			for _, row := range b.Rows {
+				host, _ := row.Dimensions.Get("host")
+				metric, _ := row.Dimensions.Get("metric")
+				want, err := strconv.Atoi(strings.TrimPrefix(host, long))
+				if strings.HasSuffix(metric, "mem") {
+					want = -want
+				}
+				for _, v := range row.Samples.Floats {
+					if n++; err != nil || v != float64(want) {
+						t.Fatalf("%s: %s of host %d is %v", format, metric, want, v)
+					}
+				}
+			}
+			return nil
+		})
+		if err != nil || n != 2*(3*series/2) {
+			t.Errorf("%s: %d observations, %v", format, n, err)
+		}
 	}
 }
