@@ -52,7 +52,7 @@ type csvFlags struct {
 
 // Help is printed behind the flags.
 func (*importCmd) Help() string {
-	return `Bad lines are reported with file, line and reason, and skipped; then the exit code is 4. An import that was interrupted is simply repeated: of two observations with the same series and time the last one counts.
+	return `Bad lines, and files that cannot be read, are reported with file, line and reason, and skipped; then the exit code is 4. An import that was interrupted is simply repeated: of two observations with the same series and time the last one counts.
 
 Examples:
 
@@ -137,7 +137,7 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if sum.Skipped > 0 {
+	if sum.Skipped > 0 || sum.Failed > 0 {
 		return errPartial
 	}
 	return nil
@@ -178,6 +178,9 @@ func (c *importCmd) summary(s *session, sum ingest.Summary, st shard.Stats, took
 		took(took2[0]), perSecond(n, took2[0].Seconds()), size(sum.Text))
 	if sum.Skipped > 0 {
 		fmt.Fprintf(s.out, "%s skipped\n", count(sum.Skipped, "bad line"))
+	}
+	if sum.Failed > 0 {
+		fmt.Fprintf(s.out, "%s could not be read to the end\n", count(int64(sum.Failed), "file"))
 	}
 	line := fmt.Sprintf("%s: %s, %s on disk", s.data, count(st.Series, "series"), size(diskUsage(s.data)))
 	if !c.NoCompact && len(took2) > 1 {

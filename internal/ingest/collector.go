@@ -24,7 +24,8 @@ type buffer struct {
 	stored  int64
 	skipped int64
 	errors  []*LineError
-	err     error // ends the source
+	failed  bool  // the source could not be read to its end; errors say why
+	err     error // ends the run
 }
 
 // reset empties b and keeps the memory of its rows, unless that has grown out of proportion.

@@ -75,7 +75,8 @@ type Progress struct {
 
 // A Summary is what a [Run] has done.
 type Summary struct {
-	Files        int
+	Files        int   // read to their end
+	Failed       int   // not read to their end
 	Bytes        int64 // as stored
 	Text         int64 // decompressed
 	Observations int64

@@ -533,6 +533,44 @@ func TestRunStops(t *testing.T) {
 	}
 }
 
+// A source that cannot be read to its end does not keep the others from being read.
+func TestRunGoesOn(t *testing.T) {
+	var text strings.Builder
+	for i := range 20000 {
+		fmt.Fprintf(&text, "m v=%d.5 %d\n", i*i, i)
+	}
+	dir := files(t, map[string]string{
+		"a.csv":   "time,host\n2026-01-01,x\n",
+		"b.lp.gz": text.String(),
+		"c.lp":    "m v=1 1\n",
+	})
+	sources, err := ingest.Sources([]string{dir}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(sources[1].Name, sources[1].Size/2); err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	kept := 0
+	sum, err := ingest.Run(context.Background(), sources, ingest.Options{Skipped: func(e *ingest.LineError) { told = append(told, e.Error()) }},
+		func(_ context.Context, b *chunk.Batch) error {
+			for _, r := range b.Rows {
+				kept += r.Samples.Len()
+			}
+			return nil
+		})
+	if err != nil || sum.Files != 1 || sum.Failed != 2 || len(told) != 2 {
+		t.Errorf("got %+v, %v, told %q", sum, err, told)
+	}
+	if kept < 5000 || int64(kept) != sum.Observations {
+		t.Errorf("kept %d observations of the half that is there, and one more; the summary says %d", kept, sum.Observations)
+	}
+	if _, err := ingest.Run(context.Background(), sources[1:2], ingest.Options{}, func(context.Context, *chunk.Batch) error { return nil }); err == nil {
+		t.Error("no error for the only source")
+	}
+}
+
 func TestLimits(t *testing.T) {
 	_, err := ingest.Decode(context.Background(), "x.lp", strings.NewReader(strings.Repeat("m v=1 1\n", 1000)),
 		ingest.Options{MaxBytes: 100}, func(*chunk.Batch) error { return nil })

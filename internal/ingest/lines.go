@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,6 +66,9 @@ func (s *Summary) add(b *buffer) {
 	s.Bytes += b.stored
 	s.Observations += int64(b.n)
 	s.Skipped += b.skipped
+	if b.failed {
+		s.Failed++
+	}
 }
 
 // report tells of the bad lines in b.
@@ -119,9 +123,13 @@ func (w *workspace) decode(ctx context.Context, in input, buf *buffer, pass func
 	t := &textReader{r: text, limit: o.maxBytes(), block: w.block[:0]}
 	var d decoder
 	for {
+		var rerr error
 		err = ctx.Err()
 		if err == nil {
-			err = t.fill()
+			rerr = t.fill()
+		}
+		if rerr != nil && len(t.block) == 0 {
+			err = rerr
 		}
 		if err == nil && d == nil {
 			format := o.Format
@@ -133,7 +141,7 @@ func (w *workspace) decode(ctx context.Context, in input, buf *buffer, pass func
 			}
 		}
 		if err == nil {
-			err = t.decode(d, c)
+			err = cmp.Or(t.decode(d, c), rerr) // what came before the error counts
 		}
 		if done := t.final && err == nil; done || err != nil || c.buf.n >= o.batchSize() || len(c.buf.batch.Rows) >= bufferRows {
 			var perr error

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"io"
 	"runtime"
 	"sync/atomic"
@@ -14,8 +15,9 @@ import (
 // Run reads sources, several at once, and hands their observations to sink in batches. The
 // batches come in the order of the sources and, within one, of its lines, whatever the number of
 // workers, so that of two observations with one stamp the later one wins and a repeated run
-// writes the same. A batch is valid until sink returns. Run ends with the first error of
-// sink, of a source that cannot be read, or of ctx; the summary says how far it came.
+// writes the same. A batch is valid until sink returns. Run ends with the first error of sink or of
+// ctx; the summary says how far it came. A source that cannot be read to its end is told and
+// counted, and the others are read, unless the options are strict or it is the only one.
 func Run(ctx context.Context, sources []Source, o Options, sink func(context.Context, *chunk.Batch) error) (Summary, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	r := &runner{o: &o, sink: sink, free: make(chan *buffer, 64), total: len(sources)}
@@ -104,7 +106,7 @@ func (r *runner) work(ctx context.Context, w *workspace, j *job) {
 	}
 	file, err := j.source.Open()
 	if err != nil {
-		_ = send(&buffer{err: err})
+		_ = send(r.failed(ctx, j, err))
 		return
 	}
 	defer file.Close()
@@ -115,8 +117,18 @@ func (r *runner) work(ctx context.Context, w *workspace, j *job) {
 	}
 	err = w.decode(ctx, input{j.source.Name, counted, r.o}, r.empty(), pass)
 	if err != nil {
-		_ = send(&buffer{err: err})
+		_ = send(r.failed(ctx, j, err))
 	}
+}
+
+// failed returns the last buffer of a source that could not be read to its end.
+func (r *runner) failed(ctx context.Context, j *job, err error) *buffer {
+	if r.o.Strict || r.total == 1 || ctx.Err() != nil {
+		return &buffer{err: err}
+	}
+	e := &LineError{File: j.source.Name, Reason: err}
+	_ = errors.As(err, &e) // it may say more
+	return &buffer{failed: true, errors: []*LineError{e}}
 }
 
 // countingReader counts the bytes that pass.
@@ -141,7 +153,6 @@ func (r *runner) consume(ctx context.Context, order <-chan *job) error {
 			}
 			return err
 		}
-		r.sum.Files++
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -152,14 +163,19 @@ func (r *runner) consume(ctx context.Context, order <-chan *job) error {
 // consumeJob takes the buffers of one source. A job that no worker has taken when ctx ends has
 // none, and its channel stays open.
 func (r *runner) consumeJob(ctx context.Context, j *job) error {
+	broken := false
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case b, ok := <-j.out:
 			if !ok {
+				if !broken {
+					r.sum.Files++
+				}
 				return ctx.Err()
 			}
+			broken = broken || b.failed
 			r.sum.add(b)
 			r.o.report(b)
 			if b.err != nil {
