@@ -190,7 +190,7 @@ func stepSpecs() []Spec {
 			Example: "metric:power | integral every 1h",
 			aggregate: func(args []float64) Aggregate {
 				if args[0] == 1 {
-					return one("integral", newSteps(integralSteps))(nil)
+					return one("integral step", newSteps(integralSteps))(nil)
 				}
 				return one("integral", newSteps(integral))(nil)
 			},

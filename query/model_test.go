@@ -537,10 +537,13 @@ func randomQuery(rng *rand.Rand) string {
 	for range stages {
 		switch k := rng.IntN(10); {
 		case k < 4:
-			text += " | " + anyAgg()
+			asked := []string{anyAgg()}
 			for rng.IntN(3) == 0 {
-				text += ", " + anyAgg()
+				if a := anyAgg(); !slices.Contains(asked, a) {
+					asked = append(asked, a)
+				}
 			}
+			text += " | " + strings.Join(asked, ", ")
 			text += pick("", "", " by host", " by metric, process", " by nothing", " by nosuch")
 			next := single
 			if shape != single && rng.IntN(2) == 0 {

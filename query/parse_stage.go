@@ -114,8 +114,12 @@ func (p *parser) calls(at int, spec analytics.Spec, in shape) (stage, error) {
 	if spec.Transforms() && s.every == nil && len(s.calls) == 1 {
 		return p.transform(at, by, spec, s, in)
 	}
+	named := make(map[string]bool)
 	for i := range specs {
 		if err := p.checkAggregate(&specs[i], offsets[i], s, in); err != nil {
+			return nil, err
+		}
+		if err := p.checkOutputs(&specs[i], offsets[i], s.calls[i].args, named); err != nil {
 			return nil, err
 		}
 	}
@@ -134,6 +138,22 @@ func (p *parser) transform(at, by int, spec analytics.Spec, s *aggregate, in sha
 		return nil, p.fail(at, "%s wants series, not single values", spec.Name)
 	}
 	return &transform{call: s.calls[0]}, nil
+}
+
+// checkOutputs checks that no result of the stage has the name of another, by which alone they are
+// told apart.
+func (p *parser) checkOutputs(spec *analytics.Spec, at int, args []float64, named map[string]bool) error {
+	agg, err := spec.New(args...)
+	if err != nil {
+		return p.fail(at, "%v", err)
+	}
+	for _, name := range agg.Outputs() {
+		if named[name] {
+			return p.fail(at, "%s is asked for twice", name)
+		}
+		named[name] = true
+	}
+	return nil
 }
 
 // checkAggregate checks that spec can be in the stage s.

@@ -31,6 +31,9 @@ func writePlot(w io.Writer, r *query.Result, o *Options) error {
 			lines = append(lines, s)
 		}
 	}
+	if !slices.ContainsFunc(lines, hasDot) {
+		lines = nil
+	}
 	if len(lines)+len(bars) == 0 {
 		_, err := io.WriteString(w, "nothing to plot\n")
 		return err
@@ -44,6 +47,12 @@ func writePlot(w io.Writer, r *query.Result, o *Options) error {
 		return nil
 	}
 	return drawLines(w, lines, o)
+}
+
+// hasDot reports whether a row has a value that can be drawn.
+func hasDot(s query.ResultSeries) bool {
+	low, high := bounds(floatsOf(&s.Samples))
+	return low <= high
 }
 
 // drawBars draws a bar for each single value, from zero on.

@@ -77,6 +77,8 @@ func results(t testing.TB) map[string]*query.Result {
 		}
 	}
 	at := []int64{start, start + 1, start + 2}
+	gaps := waves(t, 1, 2)
+	gaps[0].Samples.Floats = []float64{math.NaN(), math.Inf(1)}
 	wide, clocks := waves(t, 4, 2), waves(t, 1, 3)
 	for i := range wide {
 		wide[i].Samples.Times = at[:2]
@@ -105,6 +107,7 @@ func results(t testing.TB) map[string]*query.Result {
 		"table":    {Series: table},
 		"wide":     {Series: wide},
 		"clocks":   {Series: clocks},
+		"gaps":     {Series: gaps},
 	}
 }
 
