@@ -28,7 +28,8 @@ type Piece struct {
 	Span  Span   // covers its observations within the selection's span
 	Stats Stats  // of its observations, where Exact
 	Exact bool   // Stats hold and describe exactly what Read would return
-	Rows  int    // observations that Read will return, where Exact; else an upper bound
+	Whole bool   // none of the Rows is a gap (NaN), whether or not Stats hold
+	Rows  int    // observations that Read will return, where Exact or Whole; else an upper bound
 	Group uint64 // pieces of one group share a block: read them one after another
 	Ref   uint64 // for its Selection
 }

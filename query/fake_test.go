@@ -80,8 +80,10 @@ func (s *fakeSelection) AppendPieces(dst []chunk.Piece, i int) []chunk.Piece {
 			continue
 		}
 		p := chunk.Piece{Span: span, Rows: len(t), Group: c.group, Ref: uint64(s.refs[i] + k)}
-		if c.exact && s.span.Covers(whole) {
-			p.Exact, p.Stats = true, chunk.StatsOf(c.samples)
+		if st := chunk.StatsOf(c.samples); s.span.Covers(whole) {
+			if p.Whole = st.NaNs == 0; c.exact {
+				p.Exact, p.Stats = true, st
+			}
 		}
 		dst = append(dst, p)
 	}

@@ -16,14 +16,15 @@ import (
 // A folder answers one stage of aggregates. Each task folds its pieces into states of its own;
 // these are merged in the order of the tasks, so that the answer is the same on every machine.
 type folder struct {
-	run     *run
-	stock   *survey
-	stage   *aggregate
-	funcs   []function
-	perCell int64 // bytes of the empty states of one group in one window
-	groups  []group
-	groupOf []int32 // by series
-	grid    *grid   // nil: the whole range is one window
+	run      *run
+	stock    *survey
+	stage    *aggregate
+	funcs    []function
+	perCell  int64 // bytes of the empty states of one group in one window
+	counting bool  // all functions only count observations
+	groups   []group
+	groupOf  []int32 // by series
+	grid     *grid   // nil: the whole range is one window
 
 	mu    sync.Mutex // guards what follows
 	done  []*partial // by task: what waits for those before it
@@ -116,6 +117,7 @@ func (f *folder) prepare() error {
 		f.perCell += agg.NewStates(1).Bytes()
 	}
 	f.perCell++ // seen
+	f.counting = !slices.ContainsFunc(f.funcs, func(fn function) bool { return !fn.exact() })
 	f.group()
 	if err := f.lay(); err != nil {
 		return err

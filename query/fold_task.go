@@ -12,14 +12,15 @@ import (
 // A feed folds the pieces of one task into a partial.
 type feed struct {
 	*folder
-	ctx   context.Context
-	w     *worker
-	part  int
-	stats *Stats
-	out   *partial
-	need  []bool // by function: statistics did not suffice for the piece at hand
-	last  shared
-	noted map[note]bool
+	ctx    context.Context
+	w      *worker
+	part   int
+	stats  *Stats
+	out    *partial
+	need   []bool // by function: statistics did not suffice for the piece at hand
+	last   shared
+	number chunk.Stats // of a piece of which nothing but its count is known
+	noted  map[note]bool
 }
 
 // shared is the stamps for which w.bounds were computed.
@@ -126,6 +127,10 @@ func (d *feed) piece(p *piece, s *slot) error {
 			return err
 		}
 	}
+	if p.Whole && from == to && d.counting && kind != chunk.String {
+		d.count(p, at)
+		return nil
+	}
 	if p.Exact && from == to && d.fromStats(p, at, kind) {
 		d.stats.ChunksFromStats++
 		return nil
@@ -165,6 +170,16 @@ func (d *feed) piece(p *piece, s *slot) error {
 	}
 	mark(d.out.seen, at, d.w.bounds)
 	return nil
+}
+
+// count folds a piece of which only the number of its observations is asked.
+func (d *feed) count(p *piece, at int) {
+	d.number.Count = int64(p.Rows)
+	for _, states := range d.out.states {
+		states.AddStats(at, &d.number)
+	}
+	d.out.seen[at] = true
+	d.stats.ChunksFromStats++
 }
 
 // isConstant reports whether all observations of p are known to be one finite value. Half of the

@@ -45,6 +45,9 @@ const (
 	shortSeries = 64 << 10 // rows; where series have fewer on average, they are not cut
 )
 
+// surveyAhead is for how many pieces room is made at once, where there are as many series.
+const surveyAhead = 1 << 20
+
 // takeStock surveys all parts, in parallel; with keep ≥ 0, only so many series, the first by dimensions.
 func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) (*survey, error) {
 	s := &survey{parts: parts, from: make([]int, len(parts)+1)}
@@ -87,7 +90,7 @@ func (r *run) surveyPart(ctx context.Context, s *survey, i int) ([]piece, error)
 		s.series[at] = s.parts[i].Series(k)
 		buf = s.parts[i].AppendPieces(buf[:0], k)
 		if n := len(list) + len(buf); n > cap(list) {
-			grown := max(2*cap(list), n, 64)
+			grown := max(2*cap(list), n, 64, min(s.parts[i].Len()-k+len(list), surveyAhead))
 			if err := r.budget.reserve(int64(grown-cap(list)) * sizeOf[piece]()); err != nil {
 				return nil, err
 			}

@@ -144,6 +144,7 @@ func (sel *selection) appendPlain(dst []chunk.Piece, p *part) []chunk.Piece {
 	if p.meta.HasStats && sel.span.Covers(p.meta.Span) {
 		piece.Exact, piece.Stats = true, p.meta.Stats
 	}
+	piece.Whole = p.meta.NoGaps && sel.span.Covers(p.meta.Span)
 	return append(dst, piece)
 }
 

@@ -137,6 +137,9 @@ func (c *checker) readBatch(ctx context.Context) error {
 		if got := chunk.StatsOf(s); m.HasStats && !closeStats(got, m.Stats) {
 			c.report(c.r.lost(m, corrupt("segment %s: chunk %d of block %d: statistics %+v, but the directory has %+v",
 				c.r.path, m.Index, m.Block, got, m.Stats)))
+		} else if m.NoGaps && got.NaNs > 0 {
+			c.report(c.r.lost(m, corrupt("segment %s: chunk %d of block %d: gaps, of which the directory does not know",
+				c.r.path, m.Index, m.Block)))
 		}
 	}
 	c.batch = c.batch[:0]

@@ -21,6 +21,7 @@ type Meta struct {
 	Series   uint32 // the shard's ordinal
 	Kind     chunk.Kind
 	HasStats bool       // Stats hold; not for chunks of fewer than 64 observations
+	NoGaps   bool       // Stats do not hold, but no observation is a gap (NaN)
 	Rows     int        // observations
 	Span     chunk.Span // of its observations, exactly
 	Stats    chunk.Stats
@@ -34,6 +35,8 @@ const (
 	statsConstant = 1 // all values are equal: only First is kept
 	statsFull     = 2
 	statsAgain    = 3 // those of another chunk before it in the page, which has equal values
+	statsNoGaps   = 4 // none, but no value is a gap
+	statsForms    = 5
 )
 
 // statsOfConstant are the statistics of n equal values.
@@ -56,6 +59,8 @@ func lastStamp(s chunk.Span) int64 {
 // statsForm is how the statistics of m are kept.
 func statsForm(m *Meta) int64 {
 	switch {
+	case !m.HasStats && m.NoGaps:
+		return statsNoGaps
 	case !m.HasStats:
 		return statsNone
 	case sameStats(m.Stats, statsOfConstant(m, m.Stats.First)):
@@ -171,18 +176,19 @@ func parseDirectory(b []byte) ([]Meta, error) {
 		case colRows:
 			low, high = 1, codec.MaxRows
 		case colStats:
-			low, high = statsNone, statsAgain
+			low, high = statsNone, statsForms-1
 		}
 		ints[k] = r.bounded(n, low, high)
 	}
 	metas := make([]Meta, n)
-	var with [statsAgain + 1][]int // the chunks of each form
+	var with [statsForms][]int // the chunks of each form
 	for i := range metas {
 		start, form := ints[colStart][i], ints[colStats][i]
 		metas[i] = Meta{
 			Series: uint32(ints[colSeries][i]), Kind: chunk.Kind(ints[colKind][i]), Rows: int(ints[colRows][i]),
 			Span:  chunk.Span{Start: start, End: start + ints[colWidth][i]},
-			Block: uint32(ints[colBlock][i]), Index: uint32(ints[colIndex][i]), HasStats: form != statsNone,
+			Block: uint32(ints[colBlock][i]), Index: uint32(ints[colIndex][i]), HasStats: form != statsNone && form != statsNoGaps,
+			NoGaps: form == statsNoGaps,
 		}
 		with[form] = append(with[form], i)
 	}

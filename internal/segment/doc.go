@@ -29,6 +29,7 @@
 //	                 block, number in the block, form of the statistics;
 //	                 of chunks with the same statistics as one before them (form 3): its number;
 //	                 of constant chunks (form 1): their value;
+//	                 of chunks without statistics and without gaps (form 4): nothing;
 //	                 of other chunks with statistics (form 2): gaps, FirstTime − first stamp,
 //	                 end of the span − LastTime; First, Last, Min, Max, Sum, M2
 //	series page      series; kind, count of pairs that the source begins with as the one before

@@ -21,7 +21,9 @@ func someMetas(rng *rand.Rand, n int) []Meta {
 		m := Meta{Series: rng.Uint32(), Kind: chunk.Kind(1 + rng.IntN(4)), Rows: 1 + rng.IntN(codec.MaxRows), Block: block, Index: uint32(i)}
 		first := int64(rng.Uint64())
 		m.Span = chunk.SpanOf(first, first+min(rng.Int64N(1e12), math.MaxInt64-max(first, 0)))
-		switch rng.IntN(3) {
+		switch rng.IntN(4) {
+		case 0:
+			m.NoGaps = true
 		case 1:
 			m.HasStats = true
 			m.Stats = statsOfConstant(&m, float64(rng.IntN(10)))

@@ -24,13 +24,13 @@ const (
 
 // A leanMeta is a Meta without statistics.
 type leanMeta struct {
-	span     chunk.Span
-	series   uint32
-	block    uint32
-	index    uint32
-	rows     uint16 // at most codec.MaxRows
-	kind     chunk.Kind
-	hasStats bool
+	span   chunk.Span
+	series uint32
+	block  uint32
+	index  uint32
+	rows   uint16 // at most codec.MaxRows
+	kind   chunk.Kind
+	form   uint8 // statsNone, statsFull for any that are kept, or statsNoGaps
 }
 
 // A pageStart is where in a page the chunks of a series begin.
@@ -45,7 +45,13 @@ func newMetaPage(metas []Meta) *metaPage {
 	series := 0
 	for i := range metas {
 		m := &metas[i]
-		p.chunks[i] = leanMeta{m.Span, m.Series, m.Block, m.Index, uint16(m.Rows), m.Kind, m.HasStats}
+		form := uint8(statsNone)
+		if m.HasStats {
+			form = statsFull
+		} else if m.NoGaps {
+			form = statsNoGaps
+		}
+		p.chunks[i] = leanMeta{m.Span, m.Series, m.Block, m.Index, uint16(m.Rows), m.Kind, form}
 		if m.HasStats && p.stats == nil {
 			p.stats = make([]chunk.Stats, len(metas))
 		}
@@ -86,9 +92,10 @@ func (p *metaPage) of(series uint32) (first, end int, all bool) {
 func (p *metaPage) meta(i int) Meta {
 	c := &p.chunks[i]
 	m := Meta{
-		Series: c.series, Kind: c.kind, HasStats: c.hasStats, Rows: int(c.rows), Span: c.span, Block: c.block, Index: c.index,
+		Series: c.series, Kind: c.kind, HasStats: c.form == statsFull, NoGaps: c.form == statsNoGaps,
+		Rows: int(c.rows), Span: c.span, Block: c.block, Index: c.index,
 	}
-	if c.hasStats {
+	if m.HasStats {
 		m.Stats = p.stats[i]
 	}
 	return m

@@ -145,6 +145,9 @@ func readAll(t testing.TB, r *segment.Reader, metas []segment.Meta, buf *segment
 		if m.HasStats != (m.Rows >= 64) {
 			t.Fatalf("%d rows, statistics %v", m.Rows, m.HasStats)
 		}
+		if m.NoGaps != (m.Rows < 64 && chunk.StatsOf(s).NaNs == 0) {
+			t.Fatalf("%d rows, %d of them gaps, NoGaps %v", m.Rows, chunk.StatsOf(s).NaNs, m.NoGaps)
+		}
 		if want := chunk.StatsOf(s); m.HasStats && fmt.Sprint(m.Stats) != fmt.Sprint(want) {
 			t.Fatalf("statistics %+v, want %+v", m.Stats, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"math"
 	"path"
 	"runtime"
 	"slices"
@@ -73,6 +74,7 @@ type job struct {
 	pieces []piece
 	rows   []chunk.BlockRow
 	stats  []chunk.Stats
+	whole  []bool // of chunks without statistics: they have no gaps
 	frame  []byte
 	err    error
 	done   chan struct{}
@@ -250,10 +252,12 @@ func (j *job) run(workers chan struct{}, p codec.Profile) {
 		return
 	}
 	endFrame(j.frame, 0, frameBlock)
-	j.stats = make([]chunk.Stats, len(j.rows))
+	j.stats, j.whole = make([]chunk.Stats, len(j.rows)), make([]bool, len(j.rows))
 	for i := range j.rows {
 		if j.rows[i].Samples.Len() >= statsRows {
 			j.stats[i] = chunk.StatsOf(j.rows[i].Samples)
+		} else {
+			j.whole[i] = !slices.ContainsFunc(j.rows[i].Samples.Floats, math.IsNaN)
 		}
 	}
 }
@@ -277,7 +281,7 @@ func (w *Writer) writeOldest() error {
 		n := s.Len()
 		w.metas = append(w.metas, openMeta{series: j.pieces[i].series, Meta: Meta{
 			Series: j.rows[i].Series, Kind: s.Kind, Rows: n, Span: chunk.SpanOf(s.Times[0], s.Times[n-1]),
-			HasStats: n >= statsRows, Stats: j.stats[i], Block: uint32(j.number), Index: uint32(j.rows[i].Index),
+			HasStats: n >= statsRows, NoGaps: j.whole[i], Stats: j.stats[i], Block: uint32(j.number), Index: uint32(j.rows[i].Index),
 		}})
 	}
 	if cap(j.frame) <= 1<<20 {
