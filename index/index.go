@@ -95,9 +95,9 @@ func (ix *Index) open() (err error) {
 			return err
 		}
 	}
-	m, v := &manifest{}, (*view)(nil)
+	var m *manifest
+	var v *view
 	for attempt := 0; ; attempt++ {
-		before := m
 		m, err = readManifest(ix.dir)
 		if errors.Is(err, fs.ErrNotExist) && !ix.options.ReadOnly {
 			ix.create()
@@ -106,14 +106,12 @@ func (ix *Index) open() (err error) {
 		if err != nil {
 			return err
 		}
-		v, err = ix.openManifest(m)
-		// A writer may have replaced files between the manifest and them: look again.
-		if err == nil || !ix.options.ReadOnly || attempt > 0 && before.Root == m.Root && before.NextFile == m.NextFile {
+		if v, err = ix.openManifest(m); err == nil {
 			break
 		}
-	}
-	if err != nil {
-		return err
+		if !ix.options.ReadOnly || attempt >= sameAttempts && !ix.isReplaced(m) {
+			return err
+		}
 	}
 	ix.next, ix.number, ix.manifest = m.Next, m.NextFile, m
 	ix.ceiling.Store(m.Next)
@@ -122,6 +120,16 @@ func (ix *Index) open() (err error) {
 		ix.removeStrays(v.segments)
 	}
 	return nil
+}
+
+// sameAttempts is how often a reader may fail to open one manifest: a writer may have replaced the
+// root beside it, and is about to replace it.
+const sameAttempts = 2
+
+// isReplaced reports whether a writer has replaced m, and then perhaps removed files of it.
+func (ix *Index) isReplaced(m *manifest) bool {
+	now, err := readManifest(ix.dir)
+	return err != nil || now.Root != m.Root || now.NextFile != m.NextFile
 }
 
 // create begins an index of nothing, for which there are no files yet.
@@ -315,7 +323,7 @@ func (ix *Index) verifyState(v *view) error {
 	if _, none := os.Stat(filepath.Join(ix.dir, manifestName+temporary)); none == nil {
 		return nil
 	}
-	if now, other := readManifest(ix.dir); other != nil || now.Root != m.Root {
+	if ix.isReplaced(m) {
 		return nil
 	}
 	return err

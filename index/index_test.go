@@ -399,6 +399,79 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 }
 
+// TestReadersBesideWriter opens the index to read, again and again, while it changes.
+func TestReadersBesideWriter(t *testing.T) {
+	dir := t.TempDir()
+	ix := mustOpen(t, dir, Options{})
+	defer ix.Close()
+	mustAdd(t, ix, 0, 10)
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for least := 10; ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			ro, err := Open(dir, Options{ReadOnly: true})
+			if err != nil {
+				t.Errorf("a reader: %v", err)
+				return
+			}
+			n := len(find(t, ro, "metric:cpu host:*"))
+			if n < least || n%10 != 0 {
+				t.Errorf("a reader finds %d series, and found %d before", n, least)
+			}
+			least = n
+			if err := errors.Join(ro.Verify(context.Background()), ro.Close()); err != nil {
+				t.Errorf("a reader: %v", err)
+			}
+		}
+	})
+	for i := 1; i < 40; i++ {
+		mustAdd(t, ix, 10*i, 10)
+	}
+	close(stop)
+	wg.Wait()
+}
+
+// TestFailedChange has the last step of a change fail: the index stays what it was.
+func TestFailedChange(t *testing.T) {
+	dir := t.TempDir()
+	ix := mustOpen(t, dir, Options{})
+	defer ix.Close()
+	mustAdd(t, ix, 0, 10)
+	files := filesIn(t, dir)
+	name := filepath.Join(dir, manifestName)
+	whole, err := os.ReadFile(name)
+	if err := errors.Join(err, os.Remove(name), os.MkdirAll(filepath.Join(name, "in the way"), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.Add([]Doc{{100, dims("metric", "cpu")}}); err == nil {
+		t.Error("a manifest that cannot be replaced: no error")
+	}
+	if n := len(find(t, ix, "*")); n != 10 || ix.Next() != 10 {
+		t.Errorf("%d series, next is %d", n, ix.Next())
+	}
+	if err := errors.Join(os.RemoveAll(name), os.Remove(name+temporary), os.WriteFile(name, whole, 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	if err := ix.Verify(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if now := filesIn(t, dir); !slices.Equal(now, files) {
+		t.Errorf("files %v, before %v", now, files)
+	}
+	if n := bleveCount(t, dir); n != 10 {
+		t.Errorf("Bleve finds %d series", n)
+	}
+	mustAdd(t, ix, 10, 10)
+	if n := bleveCount(t, dir); n != 20 {
+		t.Errorf("Bleve finds %d series after the next change", n)
+	}
+}
+
 func TestSearchWhileAdding(t *testing.T) {
 	ix := mustOpen(t, "", Options{})
 	var wg sync.WaitGroup
