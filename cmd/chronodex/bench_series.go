@@ -214,8 +214,13 @@ func (b *bench) sizes(context.Context) error {
 		what  string
 		bytes int64
 	}{
-		{"stamps", s.Times}, {"values", s.Values}, {"chunks in blocks", s.Blocks}, {"directory", s.Directory},
-		{"identities", s.Series}, {"lookups", s.Lookups}, {"index", indexes},
+		{"stamps", s.Times},
+		{"values", s.Values},
+		{"chunks in blocks", s.Blocks},
+		{"directory", s.Directory},
+		{"identities", s.Series},
+		{"lookups", s.Lookups},
+		{"index", indexes},
 	} {
 		b.add(part.what, float64(part.bytes)/n, "bytes/series", "%s", size(part.bytes))
 		seen += part.bytes
