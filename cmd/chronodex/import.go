@@ -35,7 +35,7 @@ type importCmd struct {
 	Precision string        `help:"Unit of times that are integers: ${enum}." enum:",ns,us,ms,s" default:"" placeholder:"UNIT"`
 	Quiet     bool          `short:"q" help:"Print nothing but errors."`
 
-	CSV csvFlags `embed:"" prefix:"csv-" group:"CSV (what is not given is guessed from the header and the first record)"`
+	CSV csvFlags `embed:"" prefix:"csv-" group:"CSV (what is not given is guessed from the header and the first records)"`
 }
 
 // csvFlags say what the columns of a CSV file are.

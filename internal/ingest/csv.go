@@ -33,6 +33,8 @@ type csvDecoder struct {
 	comma  byte
 	names  []string    // of the columns; nil until the header is read
 	is     []csvColumn // what they hold; nil until the first record is read
+	ahead  []byte      // the text from the current record on, while is is nil
+	final  bool        // nothing follows ahead
 	time   int         // column of the time
 	kindAt int         // column of the kind, or −1
 	kind   chunk.Kind
@@ -87,6 +89,9 @@ func (d *csvDecoder) decode(data []byte, final bool) (int, error) {
 		k, lines, ferr := d.split(data[n:], final)
 		if k == 0 {
 			return n, nil
+		}
+		if d.is == nil {
+			d.ahead, d.final = data[n:], final
 		}
 		n += k
 		d.c.line++
@@ -346,6 +351,11 @@ func (d *csvDecoder) plan() error {
 	if !slices.Contains(d.is, csvValue) {
 		return malformed("no column with values among %q", d.names)
 	}
+	for i, is := range d.is {
+		if k := slices.Index(d.names, d.names[i]); is == csvValue && k < i && d.is[k] == csvValue {
+			return malformed("two columns of values are named %q", d.names[i])
+		}
+	}
 	if i := slices.Index(d.names, chunk.MetricName); i >= 0 && d.is[i] == csvDimension {
 		d.metric = true
 	}
@@ -371,18 +381,58 @@ func (d *csvDecoder) planTime() error {
 	return nil
 }
 
-// planRest takes the columns that nothing was said of: where values were not named, a column whose
-// first field is a value of the kind holds values; where dimensions were not, any other is one.
+// planRest takes the columns that nothing was said of: where values were not named, a column holds
+// values if most of its first fields that are not empty are of the kind; where dimensions were not,
+// any other is one. Beside a column of values, one that is empty so far counts as another: should
+// it turn out to be a dimension, its fields are reported, while values that are taken for those of
+// a dimension would go unnoticed.
 func (d *csvDecoder) planRest() {
+	good, bad := d.survey()
+	for i := range good {
+		if good[i]+bad[i] == 0 && slices.Max(good) > 0 {
+			good[i] = 1
+		}
+	}
 	for i, is := range d.is {
-		if is != csvIgnored || i >= len(d.fields) {
+		if is != csvIgnored {
 			continue
 		}
 		switch {
-		case len(d.o.CSV.Values) == 0 && d.kind != chunk.String && parses(d.kind, d.fields[i]):
+		case len(d.o.CSV.Values) == 0 && d.kind != chunk.String && good[i] > bad[i]:
 			d.is[i] = csvValue
 		case len(d.o.CSV.Dimensions) == 0:
 			d.is[i] = csvDimension
 		}
 	}
+}
+
+// surveyed is how many records are looked at to tell values from dimensions.
+const surveyed = 1000
+
+// survey counts, by column, the fields of the first records that are values of the kind, and those
+// that are neither that nor empty.
+func (d *csvDecoder) survey() (good, bad []int) {
+	good, bad = make([]int, len(d.names)), make([]int, len(d.names))
+	probe := csvDecoder{comma: d.comma}
+	rest := d.ahead
+	for range surveyed {
+		n, _, err := probe.split(rest, d.final)
+		if n == 0 {
+			break
+		}
+		rest = rest[n:]
+		if err != nil || len(probe.fields) != len(d.names) {
+			continue
+		}
+		for i, f := range probe.fields {
+			switch {
+			case len(f) == 0:
+			case parses(d.kind, f):
+				good[i]++
+			default:
+				bad[i]++
+			}
+		}
+	}
+	return good, bad
 }

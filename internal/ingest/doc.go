@@ -17,7 +17,7 @@
 //
 // A header, then a record a line, quoted as in RFC 4180. [CSVOptions] say which columns hold the
 // time, the values and the dimensions; what they leave open is guessed from the header and the
-// first record. Each value column is a series whose dimension metric is the column's name, unless
+// first 1000 records. Each value column is a series whose dimension metric is the column's name, unless
 // there is a dimension column of that name. A header that begins with time,kind,value is our own
 // export: the other columns are dimensions, an empty cell is no dimension, and times are Unix
 // nanoseconds or RFC 3339.

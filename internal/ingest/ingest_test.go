@@ -166,6 +166,28 @@ a.csv:6: column "value": "zz" is not a value of kind float64: malformed input`,
 a.csv:6: no value of kind float64: malformed input
 a.csv:7: "complex" is not a kind of value: malformed input`,
 		},
+		"csv with gaps in the first record": {
+			file: "a.csv",
+			text: "time,host,cpu,mem\n2026-01-01,a\n2026-01-02,a,,10\n2026-01-03,a,3,n/a\n2026-01-04,b,4,12\n2026-01-05,7,,13\n",
+			want: `{host="a", metric="mem"} float64: 2026-01-02T00:00:00Z=10
+{host="a", metric="cpu"} float64: 2026-01-03T00:00:00Z=3
+{host="b", metric="cpu"} float64: 2026-01-04T00:00:00Z=4
+{host="b", metric="mem"} float64: 2026-01-04T00:00:00Z=12
+{host="7", metric="mem"} float64: 2026-01-05T00:00:00Z=13
+a.csv:2: 2 fields, the header has 4: malformed input
+a.csv:4: column "mem": "n/a" is not a value of kind float64: malformed input`,
+		},
+		"csv with a column that is empty at first": {
+			file: "a.csv",
+			text: "time,v,w\n" + strings.Repeat("2026-01-01,1,\n", 2000) + "2026-01-02,,5\n",
+			want: `{metric="v"} float64:` + strings.Repeat(" 2026-01-01T00:00:00Z=1", 2000) + `
+{metric="w"} float64: 2026-01-02T00:00:00Z=5`,
+		},
+		"csv with a column twice": {
+			file: "a.csv",
+			text: "time,v,v\n2026-01-01,1,2\n",
+			want: `error: a.csv:2: two columns of values are named "v": malformed input`,
+		},
 		"csv without values": {
 			file: "README.csv",
 			text: "time,a\nx,y\n",
