@@ -214,26 +214,16 @@ func (s *survey) cut(i int, list []piece) {
 // byFirstGroup reorders the series of pieces so that those whose first pieces are of one group
 // follow each other.
 func byFirstGroup(list []piece) []piece {
-	place := make(map[uint64]int)
-	var runs [][]piece // by series
-	var keys []int
-	sorted := true
-	for from := 0; from < len(list); {
-		to := from + 1
-		for to < len(list) && list[to].series == list[from].series {
-			to++
-		}
-		k, ok := place[list[from].Group]
-		if !ok {
-			k = len(place)
-			place[list[from].Group] = k
-		}
-		sorted = sorted && (len(keys) == 0 || k >= keys[len(keys)-1])
-		runs, keys = append(runs, list[from:to]), append(keys, k)
-		from = to
-	}
+	place, series, sorted := firstGroups(list)
 	if sorted {
 		return list
+	}
+	runs := make([][]piece, 0, series)
+	keys := make([]int, 0, series)
+	for from := 0; from < len(list); {
+		to := endOfSeries(list, from)
+		runs, keys = append(runs, list[from:to]), append(keys, place[list[from].Group])
+		from = to
 	}
 	order := make([]int, len(runs))
 	for i := range order {
@@ -245,6 +235,35 @@ func byFirstGroup(list []piece) []piece {
 		out = append(out, runs[i]...)
 	}
 	return out
+}
+
+// firstGroups numbers the groups of the first pieces of series, and reports how many series there
+// are and whether those of one group follow each other.
+func firstGroups(list []piece) (place map[uint64]int, series int, sorted bool) {
+	place, sorted = make(map[uint64]int), true
+	last := uint64(0)
+	for from := 0; from < len(list); series++ {
+		g := list[from].Group
+		if from == 0 || g != last {
+			if k, ok := place[g]; !ok {
+				place[g] = len(place)
+			} else if k < len(place)-1 {
+				sorted = false
+			}
+			last = g
+		}
+		from = endOfSeries(list, from)
+	}
+	return place, series, sorted
+}
+
+// endOfSeries returns where the pieces of the series of list[from] end.
+func endOfSeries(list []piece, from int) int {
+	to := from + 1
+	for to < len(list) && list[to].series == list[from].series {
+		to++
+	}
+	return to
 }
 
 // cutGroups appends tasks of pieces in order. Pieces of a group stay together up to twice as much.
