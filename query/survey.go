@@ -80,14 +80,20 @@ func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) 
 func (r *run) surveyPart(ctx context.Context, s *survey, i int) ([]piece, error) {
 	var list []piece
 	var buf []chunk.Piece
+	pairs := int64(0) // of dimensions, not counted yet
 	for k := range s.parts[i].Len() {
 		if k%1024 == 0 {
 			if err := ctx.Err(); err != nil {
 				return nil, context.Cause(ctx)
 			}
+			if err := r.budget.reserveMany(pairs, sizeOf[chunk.Dimension]()); err != nil {
+				return nil, err
+			}
+			pairs = 0
 		}
 		at := s.from[i] + k
 		s.series[at] = s.parts[i].Series(k)
+		pairs += int64(len(s.series[at].Dimensions))
 		buf = s.parts[i].AppendPieces(buf[:0], k)
 		if n := len(list) + len(buf); n > cap(list) {
 			grown := max(2*cap(list), n, 64, min(s.parts[i].Len()-k+len(list), surveyAhead))
@@ -100,7 +106,7 @@ func (r *run) surveyPart(ctx context.Context, s *survey, i int) ([]piece, error)
 			list = append(list, piece{Piece: p, series: int32(at)})
 		}
 	}
-	return list, nil
+	return list, r.budget.reserveMany(pairs, sizeOf[chunk.Dimension]())
 }
 
 // keepFirst drops the pieces of all but the first series by dimensions that have any, and notes
