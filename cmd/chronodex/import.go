@@ -26,13 +26,13 @@ const importGC = 50
 type importCmd struct {
 	Paths []string `arg:"" name:"path" help:"Files, folders, or - for stdin. .gz and .zst are read as well."`
 
-	Format    string        `help:"One of ${enum}; guessed from name and content when not given." enum:",chronix,csv,influx,ndjson" default:"" placeholder:"FORMAT"`
+	Format    string        `help:"One of chronix, csv, influx and ndjson; guessed from name and content when not given." enum:",chronix,csv,influx,ndjson" default:"" placeholder:"FORMAT"`
 	Strict    bool          `help:"Stop at the first bad line instead of skipping it."`
 	NoCompact bool          `help:"Do not compact the store at the end."`
 	Ddc       time.Duration `help:"Let times be off by up to this much, such as 50ms, so that they take less room. They are exact when not given." placeholder:"DURATION"`
 	Shards    int           `help:"Parts of a store that is made by this import; one a core when not given." placeholder:"N"`
 	Set       []string      `help:"Give every series a dimension. {file} and {dir} in the value are the names of its file and folder." placeholder:"NAME=VALUE" sep:"none"`
-	Precision string        `help:"Unit of times that are integers: ${enum}." enum:",ns,us,ms,s" default:"" placeholder:"UNIT"`
+	Precision string        `help:"Unit of times that are integers: ns, us, ms or s." enum:",ns,us,ms,s" default:"" placeholder:"UNIT"`
 	Quiet     bool          `short:"q" help:"Print nothing but errors."`
 
 	CSV csvFlags `embed:"" prefix:"csv-" group:"CSV (what is not given is guessed from the header and the first records)"`
@@ -43,7 +43,7 @@ type csvFlags struct {
 	Time      string   `help:"Column of the time." placeholder:"COLUMN"`
 	Value     []string `help:"Column of values; can be repeated." placeholder:"COLUMN" sep:"none"`
 	Dimension []string `help:"Column of a dimension; can be repeated." placeholder:"COLUMN" sep:"none"`
-	Kind      string   `help:"Kind of the values: ${enum}." enum:",float64,int64,bool,string" default:"" placeholder:"KIND"`
+	Kind      string   `help:"Kind of the values: float64, int64, bool or string." enum:",float64,int64,bool,string" default:"" placeholder:"KIND"`
 	Layout    string   `help:"Layout of the time: unix, ms, us, ns, rfc3339, or as Go's package time writes it, such as '02.01.2006 15:04'." placeholder:"LAYOUT"`
 	Zone      string   `help:"Time zone of times that name none." default:"UTC" placeholder:"ZONE"`
 	Delimiter string   `help:"Character between fields." placeholder:"CHAR"`
@@ -120,19 +120,26 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	if has := set.Stats().Shards; c.Shards != 0 && c.Shards != has {
+		err := fmt.Errorf("%s has %d shards, not %d: their number is fixed when a store is made", s.data, has, c.Shards)
+		return errors.Join(err, set.Close())
+	}
 	start := s.now()
 	sum, err := ingest.Run(ctx, sources, o, c.sink(set))
 	bar.clear()
-	imported := s.now().Sub(start)
+	durations := []time.Duration{s.now().Sub(start)}
 	if err == nil && !c.NoCompact {
 		bar = s.progress("compact")
 		err = set.Compact(ctx, func(done, total int64) { bar.rate(done, total, done) })
 		bar.clear()
+		if err == nil {
+			durations = append(durations, s.now().Sub(start))
+		}
 	}
 	stats := set.Stats()
 	err = errors.Join(err, set.Close())
 	if !c.Quiet {
-		c.summary(s, sum, stats, []time.Duration{imported, s.now().Sub(start)})
+		c.summary(s, sum, stats, durations)
 	}
 	if err != nil {
 		return err
@@ -171,11 +178,12 @@ func quantize(dst, times []int64, within int64) []int64 {
 	return dst
 }
 
-// summary prints what was read, and what the store has become.
-func (c *importCmd) summary(s *session, sum ingest.Summary, st shard.Stats, took2 []time.Duration) {
+// summary prints what was read, and what the store has become: durations are that of reading and,
+// where the store was compacted, that of all.
+func (c *importCmd) summary(s *session, sum ingest.Summary, st shard.Stats, durations []time.Duration) {
 	n := sum.Observations
-	fmt.Fprintf(s.out, "%s observations from %s in %s: %s, %s of text\n", render.Count(n), count(int64(sum.Files), "file"),
-		took(took2[0]), perSecond(n, took2[0].Seconds()), size(sum.Text))
+	fmt.Fprintf(s.out, "%s from %s in %s: %s, %s of text\n", count(n, "observation"), count(int64(sum.Files), "file"),
+		took(durations[0]), perSecond(n, durations[0].Seconds()), size(sum.Text))
 	if sum.Skipped > 0 {
 		fmt.Fprintf(s.out, "%s skipped\n", count(sum.Skipped, "bad line"))
 	}
@@ -183,8 +191,8 @@ func (c *importCmd) summary(s *session, sum ingest.Summary, st shard.Stats, took
 		fmt.Fprintf(s.out, "%s could not be read to the end\n", count(int64(sum.Failed), "file"))
 	}
 	line := fmt.Sprintf("%s: %s, %s on disk", s.data, count(st.Series, "series"), size(diskUsage(s.data)))
-	if !c.NoCompact && len(took2) > 1 {
-		line += fmt.Sprintf(" after compaction, in %s altogether", took(took2[1]))
+	if len(durations) > 1 {
+		line += fmt.Sprintf(" after compaction, in %s altogether", took(durations[1]))
 	}
 	fmt.Fprintln(s.out, line)
 }
