@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // time zones where the system has none
@@ -86,6 +87,25 @@ func parser(g *grammar, out, err io.Writer) (*kong.Kong, error) {
 	)
 }
 
+// joinTimes makes one word of a flag that takes a time and a time such as -6h, which would be taken
+// for flags otherwise.
+func joinTimes(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		if args[i] == "--" {
+			return append(out, args[i:]...)
+		}
+		if (args[i] == "--from" || args[i] == "--to") && i+1 < len(args) && strings.HasPrefix(args[i+1], "-") &&
+			len(args[i+1]) > 1 && args[i+1][1] >= '0' && args[i+1][1] <= '9' {
+			out = append(out, args[i]+"="+args[i+1])
+			i++
+			continue
+		}
+		out = append(out, args[i])
+	}
+	return out
+}
+
 // run runs one command line, and returns the exit code.
 func (s *session) run(ctx context.Context, args []string) int {
 	var g grammar
@@ -96,7 +116,7 @@ func (s *session) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	k, err := p.Parse(args)
+	k, err := p.Parse(joinTimes(args))
 	if err != nil {
 		return s.fail(&usageError{err})
 	}

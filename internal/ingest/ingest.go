@@ -79,7 +79,7 @@ type Summary struct {
 	Failed       int   // not read to their end
 	Bytes        int64 // as stored
 	Text         int64 // decompressed
-	Observations int64
+	Observations int64 // that the sink has taken
 	Skipped      int64 // bad lines, with [Options].Strict at most one
 }
 

@@ -532,8 +532,9 @@ func TestRunStops(t *testing.T) {
 		t.Errorf("got %+v, %v", sum, err)
 	}
 	boom := errors.New("boom")
-	if _, err = ingest.Run(context.Background(), sources, ingest.Options{BatchSize: 1}, func(context.Context, *chunk.Batch) error { return boom }); !errors.Is(err, boom) {
-		t.Errorf("got %v", err)
+	sum, err = ingest.Run(context.Background(), sources, ingest.Options{BatchSize: 1}, func(context.Context, *chunk.Batch) error { return boom })
+	if !errors.Is(err, boom) || sum.Observations != 0 {
+		t.Errorf("got %+v, %v", sum, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	_, err = ingest.Run(ctx, sources, ingest.Options{BatchSize: 1}, func(context.Context, *chunk.Batch) error { cancel(); return nil })

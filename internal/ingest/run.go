@@ -177,6 +177,7 @@ func (r *runner) consumeJob(ctx context.Context, j *job) error {
 			}
 			broken = broken || b.failed
 			r.sum.add(b)
+			r.sum.Observations -= int64(b.n) // flush counts what the sink has taken
 			r.o.report(b)
 			if b.err != nil {
 				return b.err
@@ -199,6 +200,7 @@ func (r *runner) flush(ctx context.Context) error {
 		if err := r.sink(ctx, &r.batch); err != nil {
 			return err
 		}
+		r.sum.Observations += int64(r.n)
 	}
 	r.batch.Rows, r.n = r.batch.Rows[:0], 0
 	for _, b := range r.held {
