@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/literal"
@@ -42,6 +43,9 @@ func (c *searchCmd) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
+		if total == 0 {
+			c.hint(ctx, s, set)
+		}
 		switch c.Format {
 		case "json":
 			return c.json(s, found, total)
@@ -55,6 +59,19 @@ func (c *searchCmd) Run(ctx context.Context, s *session) error {
 		}
 		return c.table(s, found, total)
 	})
+}
+
+// hint says how to find what the selector means as plain words, where that finds something: whoever
+// pastes java.lang:type=Memory asks for the dimension java.lang.
+func (c *searchCmd) hint(ctx context.Context, s *session, set *shard.Set) {
+	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(c.Selector) + `"`
+	f, err := parseSelector(quoted)
+	if err != nil {
+		return
+	}
+	if _, total, err := set.Search(ctx, f, 1); err == nil && total > 0 {
+		s.complain("as words in a row, %s is in %s: quote it\n", quoted, count(int64(total), "series"))
+	}
 }
 
 // seriesJSON writes the identity of a series.
