@@ -237,7 +237,7 @@ func Lookup(name string) (Spec, error) {
 
 // Nearest returns the function name or alias that is most like name, or "" where none is.
 func Nearest(name string) string {
-	best, cost := "", len(name)/3+2 // at most a third of the letters wrong
+	best, cost := "", min(len(name), len(name)/3+2) // about a third of the letters wrong, never all
 	low := strings.ToLower(name)
 	for _, s := range Catalogue() {
 		for _, n := range append([]string{s.Name}, s.Aliases...) {

@@ -27,6 +27,9 @@ func TestLookupNamesTheNearest(t *testing.T) {
 			t.Errorf("%s: got %v, want a hint at %s", name, err, want)
 		}
 	}
+	if got := analytics.Nearest("y"); got != "" {
+		t.Errorf("y is like %q", got)
+	}
 	if got := analytics.Nearest("xyzzyplugh"); got != "" {
 		t.Errorf("nearest to nonsense is %q", got)
 	}

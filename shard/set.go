@@ -215,9 +215,25 @@ func (s *Set) Stats() Stats {
 		st.Deletions += len(v.deletions)
 		st.Series += int64(v.present().GetCardinality())
 		sh.releaseVersion(v)
-		if sh.log != nil {
-			st.LogBytes += sh.log.Size()
-		}
+		st.LogBytes += sh.logBytes()
 	}
 	return st
+}
+
+// logBytes is the size of the log. Whoever only reads has none open, and looks at the files.
+func (s *Shard) logBytes() int64 {
+	if s.log != nil {
+		return s.log.Size()
+	}
+	dir, total := path.Join(s.dir, logDir), int64(0)
+	names, err := s.o.FS.List(dir)
+	if err != nil {
+		return 0
+	}
+	for _, name := range names {
+		if n, err := s.o.FS.Size(path.Join(dir, name)); err == nil { // else the writer removed it
+			total += n
+		}
+	}
+	return total
 }

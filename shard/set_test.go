@@ -560,3 +560,18 @@ func TestCrowdedSourceIsSpread(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// TestReaderTellsTheLog holds that whoever only reads says how large the log is that it read.
+func TestReaderTellsTheLog(t *testing.T) {
+	mem := vfs.NewMem()
+	o := options(t, mem)
+	s := mustOpen(t, o)
+	must(t, s.Append(context.Background(), batch(dims(t, "host", "a"), 1, 1, 2, 3)))
+	o.ReadOnly = true
+	r := mustOpen(t, o)
+	if got, want := r.Stats().LogBytes, s.Stats().LogBytes; want == 0 || got != want {
+		t.Errorf("the reader sees %d bytes of log, the writer %d", got, want)
+	}
+	must(t, r.Close())
+	must(t, s.Close())
+}
