@@ -109,14 +109,15 @@ func (s *Shard) sealHead(ctx context.Context, p codec.Profile, t *tally) error {
 // freeze makes the active head the one that is being sealed, unless there is one that could not
 // be sealed before. It reports whether there is anything to seal.
 func (s *Shard) freeze() bool {
-	s.gate.Lock() // no batch is between its encoding and the head
+	floor := s.floor() // only a seal raises it, and this is the only one
+	s.gate.Lock()      // no batch is between its encoding and the head
 	defer s.gate.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cur.sealing != nil {
 		return true
 	}
-	if s.applied <= s.m.floor {
+	if s.applied <= floor {
 		return false
 	}
 	v := s.cur.clone()

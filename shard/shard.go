@@ -382,6 +382,13 @@ func (s *Shard) rebase(base, v *version) *version {
 	return v
 }
 
+// floor is the last record of the log that segments hold.
+func (s *Shard) floor() uint64 {
+	s.editing.Lock()
+	defer s.editing.Unlock()
+	return s.m.floor
+}
+
 // nextFile returns the number of a new segment file, which no file ever had.
 func (s *Shard) nextFile() uint64 {
 	s.editing.Lock()
