@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -67,9 +68,13 @@ func newCSV(c *collector, o *Options, head []byte) decoder {
 	return d
 }
 
-// guessComma returns the delimiter that is most frequent in the first line.
+// guessComma returns the delimiter that is most frequent in the first line. What our export wrote
+// has commas, whatever its dimensions are called.
 func guessComma(head []byte) byte {
-	line, _, _ := bytes.Cut(head, []byte{'\n'})
+	line, _, _ := bytes.Cut(bytes.TrimPrefix(head, []byte(bom)), []byte{'\n'})
+	if own := []byte(strings.Join(exportHead, ",")); bytes.HasPrefix(line, own) {
+		return ','
+	}
 	best, most := byte(','), 0
 	for _, c := range []byte(",;\t|") {
 		if n := bytes.Count(line, []byte{c}); n > most {

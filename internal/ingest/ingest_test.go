@@ -388,6 +388,7 @@ func TestExportComesBack(t *testing.T) {
 func FuzzExportComesBack(f *testing.F) {
 	f.Add("metric", "a\xffb", "value \"x\"", uint64(0x7ff8000000000000), int64(-1))
 	f.Add("#", "\\", "\r\n", uint64(1), int64(math.MinInt64))
+	f.Add("\t\t\t,", "a", "0", uint64(1), int64(0)) // more tabs than commas in the header
 	f.Fuzz(func(t *testing.T, name, val, text string, bits uint64, at int64) {
 		d, err := chunk.NewDimensions(chunk.Dimension{Name: name, Value: val}, chunk.Dimension{Name: "x" + name, Value: text})
 		if err != nil {
