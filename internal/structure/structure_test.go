@@ -24,9 +24,13 @@ var floors = map[string]int{
 	"chunk": 1, "internal/wal": 1,
 	"index": 2, "analytics": 2, "internal/segment": 2,
 	"shard": 3, "query": 3,
-	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4,
-	"internal/bench": 5,
-	"cmd/chronodex":  6,
+	"internal/access": 3,
+	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
+	// 5: internal/ingest/… decoders of wire protocols
+	"internal/receive": 6,
+	// 7: internal/server
+	"internal/bench": 8,
+	"cmd/chronodex":  9,
 }
 
 // sees names all packages of the module that a package may import, where its floor does not say it.

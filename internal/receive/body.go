@@ -1,0 +1,140 @@
+package receive
+
+import (
+	"compress/gzip"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+)
+
+// What is wrong with a body before any protocol looks at it.
+var (
+	errTooLarge = errors.New("the body is too large")
+	errEncoding = errors.New("unsupported Content-Encoding")
+	errBody     = errors.New("the body cannot be read")
+)
+
+// bodyStatus returns the HTTP status of an error of [Receiver.body].
+func bodyStatus(err error) int {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errEncoding):
+		return http.StatusUnsupportedMediaType
+	}
+	return http.StatusBadRequest
+}
+
+// A body is the decompressed body of a request, in memory that is given back by release.
+type body struct {
+	data []byte
+	raw  []byte
+}
+
+var bodies = sync.Pool{New: func() any { return new(body) }}
+
+// mostKept is the memory that a body keeps for the next one.
+const mostKept = 4 << 20
+
+// release gives the memory back; data must not be used any more.
+func (b *body) release() {
+	if cap(b.data) > mostKept {
+		b.data = nil
+	}
+	if cap(b.raw) > mostKept {
+		b.raw = nil
+	}
+	b.data, b.raw = b.data[:0], b.raw[:0]
+	bodies.Put(b)
+}
+
+// body reads and decompresses the body of a request, at most as many bytes as the options allow:
+// before decompression and after it. Encodings are gzip, deflate, zstd, snappy (block format), and
+// none. The caller releases it.
+func (r *Receiver) body(req *http.Request) (*body, error) {
+	b := bodies.Get().(*body)
+	if err := r.read(b, req); err != nil {
+		b.release()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (r *Receiver) read(b *body, req *http.Request) error {
+	if req.ContentLength > r.o.MaxBody {
+		return r.tooLarge()
+	}
+	switch encoding := strings.ToLower(strings.TrimSpace(req.Header.Get("Content-Encoding"))); encoding {
+	case "", "identity":
+		return r.fill(&b.data, req.Body)
+	case "snappy":
+		if err := r.fill(&b.raw, req.Body); err != nil {
+			return err
+		}
+		n, err := s2.DecodedLen(b.raw)
+		if err != nil {
+			return fmt.Errorf("%w: snappy: %w", errBody, err)
+		}
+		if int64(n) > r.o.MaxBody {
+			return r.tooLarge()
+		}
+		if b.data, err = s2.Decode(b.data[:cap(b.data)], b.raw); err != nil {
+			return fmt.Errorf("%w: snappy: %w", errBody, err)
+		}
+		return nil
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(req.Body)
+		if err != nil {
+			return fmt.Errorf("%w: gzip: %w", errBody, err)
+		}
+		return r.fill(&b.data, z)
+	case "deflate":
+		z, err := zlib.NewReader(req.Body)
+		if err != nil {
+			return fmt.Errorf("%w: deflate: %w", errBody, err)
+		}
+		return r.fill(&b.data, z)
+	case "zstd":
+		z, err := zstd.NewReader(req.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(r.o.MaxBody)))
+		if err != nil {
+			return fmt.Errorf("%w: zstd: %w", errBody, err)
+		}
+		defer z.Close()
+		return r.fill(&b.data, z)
+	default:
+		return fmt.Errorf("%w %q: gzip, zstd, snappy, deflate and identity are understood", errEncoding, encoding)
+	}
+}
+
+// fill reads all of in into dst, within the limit.
+func (r *Receiver) fill(dst *[]byte, in io.Reader) error {
+	buf := (*dst)[:0]
+	defer func() { *dst = buf }()
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, max(32<<10, len(buf)))...)[:len(buf)]
+		}
+		n, err := in.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if int64(len(buf)) > r.o.MaxBody {
+			return r.tooLarge()
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errBody, err)
+		}
+	}
+}
+
+func (r *Receiver) tooLarge() error {
+	return fmt.Errorf("%w: at most %d bytes (limits.body); send smaller batches", errTooLarge, r.o.MaxBody)
+}

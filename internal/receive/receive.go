@@ -1,0 +1,48 @@
+// Package receive is where senders write to: for each protocol that agents speak, an endpoint that
+// reads what they send, has it decoded by a package of internal/ingest, passes it through the gate,
+// and answers as their protocol does, after the store has made it durable. It knows nothing of how
+// the server listens or who may come in.
+//
+// Start at [Receiver.Routes] for HTTP; what listens on ports of its own has a Serve function each.
+package receive
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/chronodex/chronodex/internal/access"
+	"github.com/chronodex/chronodex/internal/gate"
+)
+
+// Options configure a [Receiver].
+type Options struct {
+	Gate    *gate.Gate
+	MaxBody int64            // bytes of a body after decompression; 0 means 64 MiB
+	Now     func() time.Time // nil means time.Now
+	Logger  *slog.Logger     // nil means that nothing is logged
+}
+
+// A Receiver has the endpoints for writing. It is safe for concurrent use.
+type Receiver struct {
+	o Options
+}
+
+// New returns a receiver.
+func New(o Options) *Receiver {
+	if o.MaxBody == 0 {
+		o.MaxBody = 64 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Receiver{o: o}
+}
+
+// Routes returns the endpoints of all protocols.
+func (r *Receiver) Routes() []access.Route {
+	var all []access.Route
+	return all
+}
