@@ -8,6 +8,7 @@ package receive
 
 import (
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/chronodex/chronodex/internal/access"
@@ -24,7 +25,8 @@ type Options struct {
 
 // A Receiver has the endpoints for writing. It is safe for concurrent use.
 type Receiver struct {
-	o Options
+	o        Options
+	counters sync.Map // of *protocolCounter by the protocol's name
 }
 
 // New returns a receiver.
