@@ -247,11 +247,26 @@ func transformSpecs() []Spec {
 // filterSpecs are the functions that choose among series, or order them.
 func filterSpecs() []Spec {
 	n := []Arg{{Name: "n", Doc: "how many series", Min: 0, Max: 1 << 53, Whole: true}}
+	few := []Arg{{Name: "n", Doc: "how many observations of each series", Min: 0, Max: 1 << 53, Whole: true}}
 	const by = " The aggregate is taken of each series, or of what the stages before made of it; without one, it is the value of a series that has only one, and else the mean. Series for which it is NaN come last."
 	return []Spec{
 		{
 			Name: "limit", Kind: Filtering, Args: n, Short: "keep the first n series",
 			Doc: "Of fewer than n series all stay.", Example: "metric:cpu | mean by host | limit 10",
+		},
+		{
+			Name: "head", Kind: Filtering, Args: few, Short: "keep the first n observations of each series",
+			Doc: "Of fewer than n all stay. Behind a selector, only the chunks that hold them are read.", Example: "metric:cpu | head 3",
+		},
+		{
+			Name: "tail", Kind: Filtering, Args: few, Short: "keep the last n observations of each series",
+			Doc:     "Of fewer than n all stay. Behind a selector, only the chunks that hold them are read; behind windows, only the last ones, where those are as many as are kept.",
+			Example: "metric:cpu | max by nothing every 1m | tail 5",
+		},
+		{
+			Name: "where", Kind: Filtering, Options: "OP k | (QUERY) [on NAMES]", Short: "keep the observations for which a condition holds",
+			Doc:     "`where > 90` keeps the observations whose value is greater than 90, as they are; OP is one of `<` `<=` `>` `>=` `==` `!=`, and none holds for a gap. Of single values, it keeps the rows. Behind a selector, chunks whose statistics rule it out are not read. `where (QUERY) on host` keeps the observations at whose stamp a series of the query with the same `host` has one, too: all that happened when that happened. Without `on`, the dimensions that both sides have must match, but for the metric's name where no metric is on both sides.",
+			Example: "host:web1 | where (metric:cpu | where > 90) on host",
 		},
 		{
 			Name: "sort", Kind: Filtering, Options: "[by AGGREGATE] [asc|desc]", Short: "order the series",

@@ -21,7 +21,7 @@ type Kind uint8
 const (
 	Transforming Kind = 1 // each series becomes a series
 	Aggregating  Kind = 2 // many observations become numbers: of a series, of a group, of a window
-	Filtering    Kind = 3 // a set of series becomes a smaller or an ordered one
+	Filtering    Kind = 3 // fewer series, fewer observations, or in another order
 )
 
 // String returns the word for k that documentation uses.

@@ -126,6 +126,8 @@ func (s *transform) output(in shape) shape { return in }
 func (s *fill) output(in shape) shape      { return in }
 func (s *limit) output(in shape) shape     { return in }
 func (s *order) output(in shape) shape     { return in }
+func (s *ends) output(in shape) shape      { return in }
+func (s *where) output(in shape) shape     { return in }
 
 func (s *arithmetic) output(in shape) shape {
 	if s.query == nil {
@@ -317,14 +319,19 @@ func (s *arithmetic) print(p *printer) {
 		return
 	}
 	s.query.print(p)
-	if s.on == nil {
+	printOn(p, s.on)
+}
+
+// printOn writes the dimensions to match on, where there are any.
+func printOn(p *printer, on []string) {
+	if on == nil {
 		return
 	}
 	p.words("on")
-	if len(s.on) == 0 {
+	if len(on) == 0 {
 		p.words("nothing")
 	}
-	p.names(s.on)
+	p.names(on)
 }
 
 // operatorName returns the name of the stage for op.
@@ -347,6 +354,24 @@ func (s *fill) print(p *printer) {
 }
 
 func (s *limit) print(p *printer) { p.WriteString("limit " + strconv.Itoa(s.n)) }
+
+func (s *ends) print(p *printer) {
+	name := "head "
+	if s.tail {
+		name = "tail "
+	}
+	p.WriteString(name + strconv.Itoa(s.n))
+}
+
+func (s *where) print(p *printer) {
+	p.WriteString("where ")
+	if s.query == nil {
+		p.WriteString(s.compare.String() + " " + formatNumber(s.number))
+		return
+	}
+	s.query.print(p)
+	printOn(p, s.on)
+}
 
 func (s *order) print(p *printer) {
 	switch {

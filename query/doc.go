@@ -13,7 +13,8 @@
 //	expression= term   { ( "+" | "-" ) term }
 //	term      = operand { ( "*" | "/" ) operand }
 //	operand   = number | "(" query ")"               a query with at least one stage inside
-//	stage     = aggregates | transform | arithmetic | fill | limit | sort | top | bottom
+//	stage     = aggregates | transform | arithmetic | fill | limit | head | tail | where |
+//	            sort | top | bottom
 //	aggregates= call { "," call } [ "by" names ] [ every ]
 //	call      = name { number | word }
 //	names     = "nothing" | name { "," name }         a name that is no plain word is quoted: "a b"
@@ -21,7 +22,10 @@
 //	transform = call
 //	arithmetic= ( "add" | "sub" | "mul" | "div" ) ( number | "(" query ")" ) [ "on" names ]
 //	fill      = "fill" ( "none" | "previous" | "linear" | number )
-//	limit     = "limit" number
+//	limit     = "limit" number                        of series
+//	head      = ( "head" | "tail" ) number            of observations of each
+//	where     = "where" ( sign number | "(" query ")" [ "on" names ] )
+//	sign      = "<" | "<=" | ">" | ">=" | "==" | "!="
 //	sort      = "sort" [ "by" call ] [ "asc" | "desc" ]
 //	top       = ( "top" | "bottom" ) number [ "by" call ]
 //

@@ -110,8 +110,64 @@ func (m *model) stage(rows []modelRow, s stage) []modelRow {
 		return rows[:min(s.n, len(rows))]
 	case *order:
 		return m.order(rows, s)
+	case *ends:
+		return keepPoints(rows, func(_ modelRow, i, n int) bool { return s.tail && i >= n-s.n || !s.tail && i < s.n })
+	case *where:
+		return m.where(rows, s)
 	}
 	panic("no such stage")
+}
+
+// keepPoints keeps the points of series, of n each, for which f holds of the i-th.
+func keepPoints(rows []modelRow, f func(r modelRow, i, n int) bool) []modelRow {
+	var out []modelRow
+	for _, r := range rows {
+		row := modelRow{dims: r.dims, single: r.single}
+		for i, p := range r.points {
+			if f(r, i, len(r.points)) {
+				row.points = append(row.points, p)
+			}
+		}
+		if len(row.points) > 0 {
+			out = append(out, row)
+		}
+	}
+	return out
+}
+
+func (m *model) where(rows []modelRow, s *where) []modelRow {
+	if s.query == nil {
+		return keepPoints(rows, func(r modelRow, i, _ int) bool {
+			v := r.points[i].v
+			switch s.compare {
+			case less:
+				return v < s.number
+			case lessOrEqual:
+				return v <= s.number
+			case greater:
+				return v > s.number
+			case greaterOrEqual:
+				return v >= s.number
+			case equal:
+				return v == s.number
+			}
+			return v == v && v != s.number
+		})
+	}
+	others := m.query(s.query)
+	return keepPoints(rows, func(r modelRow, i, _ int) bool {
+		for _, o := range others {
+			if r.dims.Only(s.on...).String() != o.dims.Only(s.on...).String() {
+				continue
+			}
+			for _, p := range o.points {
+				if r.single || o.single || p.t == r.points[i].t {
+					return true
+				}
+			}
+		}
+		return false
+	})
 }
 
 func (m *model) aggregate(rows []modelRow, s *aggregate) []modelRow {
@@ -565,6 +621,10 @@ func randomQuery(rng *rand.Rand) string {
 			text += " | " + pick("abs", "add 1.5", "mul -2", "div 4", "sub 100")
 		case k == 7 && shape == windowed && !strings.Contains(text, "1s"):
 			text += " | fill " + pick("0", "none", "previous", "linear", "-1.5")
+		case k == 9 && shape != single && rng.IntN(2) == 0:
+			text += " | " + pick("head 1", "tail 1", "head 7", "tail 7", "tail 100", "tail 0")
+		case k == 9:
+			text += " | where " + pick("> 0.123", "<= 0.123", "< -3", ">= 3", "== 3", "!= 3", "(metric:m) on host", "(metric:n | where > 3.1) on host, process", "(host:a | max) on process")
 		case k == 8:
 			text += " | " + pick("limit 2", "top 3", "bottom 2 by max", "sort desc", "sort by count", "top 2 by p 0.5", "limit 100")
 		}

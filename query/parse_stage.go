@@ -27,6 +27,12 @@ func (p *parser) stage(q *Query) error {
 		}
 	case "limit":
 		s, err = p.limit()
+	case "head", "tail":
+		if s, err = p.ends(spec.Name == "tail"); err == nil && q.shape == single {
+			err = p.fail(at, "%s wants series, not single values", spec.Name)
+		}
+	case "where":
+		s, err = p.where()
 	case "sort", "top", "bottom":
 		if s, err = p.order(spec.Name); err == nil && q.shape == single {
 			err = p.checkOrder(at, s.(*order))
@@ -455,6 +461,42 @@ func (p *parser) limit() (stage, error) {
 		return nil, err
 	}
 	return &limit{n: n}, p.endOfStage()
+}
+
+func (p *parser) ends(tail bool) (stage, error) {
+	n, err := p.count("how many observations of each series to keep")
+	if err != nil {
+		return nil, err
+	}
+	return &ends{n: n, tail: tail}, p.endOfStage()
+}
+
+func (p *parser) where() (stage, error) {
+	s := &where{}
+	var err error
+	if p.peek() == '(' {
+		if s.query, err = p.inParentheses("("); err != nil {
+			return nil, err
+		}
+		if p.acceptWord("on") {
+			if s.on, err = p.names("on"); err != nil {
+				return nil, err
+			}
+		}
+		return s, p.endOfStage("on")
+	}
+	p.skip()
+	for _, sign := range signs {
+		if strings.HasPrefix(p.text[p.pos:], sign.text) {
+			p.pos += len(sign.text)
+			s.compare = sign.is
+			if s.number, err = p.number("a number to compare with"); err != nil {
+				return nil, err
+			}
+			return s, p.endOfStage()
+		}
+	}
+	return nil, p.want(p.pos, `a comparison, such as "> 90", or a query in parentheses`)
 }
 
 // order reads the rest of sort, top and bottom.

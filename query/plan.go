@@ -55,6 +55,12 @@ func (q *Query) Explain() *Plan {
 				p.Text = operatorName(s.op)
 				p.Inputs = append(p.Inputs, s.query.Explain())
 			}
+		case *where:
+			if s.query != nil {
+				p.Cost = costWhole
+				p.Text = "where"
+				p.Inputs = append(p.Inputs, s.query.Explain())
+			}
 		}
 	}
 	return p

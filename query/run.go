@@ -128,13 +128,18 @@ func (r *run) source(ctx context.Context, q *Query, plan *Plan) (*set, []stage, 
 // have none, so it may take another try.
 func (r *run) selected(ctx context.Context, s *selection, stages []stage, plan *Plan) (*set, []stage, error) {
 	if len(stages) == 0 {
-		out, _, err := r.gather(ctx, s, -1, plan)
+		out, _, err := r.gather(ctx, s, everything, plan)
 		return out, nil, err
 	}
 	switch first := stages[0].(type) {
 	case *aggregate:
 		plan = plan.stage(len(stages) - 1)
-		stock, err := r.open(ctx, s, -1)
+		if last, ok := next(stages).(*ends); ok {
+			if out, err := r.lastWindows(ctx, s, first, last, plan); out != nil || err != nil {
+				return out, stages[1:], err
+			}
+		}
+		stock, err := r.open(ctx, s, everything)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -149,19 +154,33 @@ func (r *run) selected(ctx context.Context, s *selection, stages []stage, plan *
 		before := r.stats.SeriesSelected
 		for keep := first.n; ; keep *= 4 {
 			r.stats.SeriesSelected = before
-			out, dropped, err := r.gather(ctx, s, keep, plan.stage(len(stages)))
+			out, dropped, err := r.gather(ctx, s, narrowing{keep: keep}, plan.stage(len(stages)))
 			if err != nil || len(out.rows) >= first.n || !dropped {
 				return out, stages, err
 			}
 		}
+	case *ends:
+		out, _, err := r.gather(ctx, s, narrowing{keep: -1, prune: first.pruned}, plan.stage(len(stages)))
+		return out, stages, err
+	case *where:
+		out, _, err := r.gather(ctx, s, narrowing{keep: -1, prune: first.pruned}, plan.stage(len(stages)))
+		return out, stages, err
 	}
-	out, _, err := r.gather(ctx, s, -1, plan.stage(len(stages)))
+	out, _, err := r.gather(ctx, s, everything, plan.stage(len(stages)))
 	return out, stages, err
 }
 
-// gather reads what s selects; with keep ≥ 0, only so many series. It reports whether there are more.
-func (r *run) gather(ctx context.Context, s *selection, keep int, plan *Plan) (*set, bool, error) {
-	stock, err := r.open(ctx, s, keep)
+// next returns the stage after the first, or nil.
+func next(stages []stage) stage {
+	if len(stages) < 2 {
+		return nil
+	}
+	return stages[1]
+}
+
+// gather reads what s selects, narrowed by n. It reports whether there are more series.
+func (r *run) gather(ctx context.Context, s *selection, n narrowing, plan *Plan) (*set, bool, error) {
+	stock, err := r.open(ctx, s, n)
 	if err != nil {
 		return nil, false, err
 	}
@@ -175,7 +194,7 @@ func (r *run) gather(ctx context.Context, s *selection, keep int, plan *Plan) (*
 }
 
 // open selects from all parts, in parallel.
-func (r *run) open(ctx context.Context, s *selection, keep int) (*survey, error) {
+func (r *run) open(ctx context.Context, s *selection, n narrowing) (*survey, error) {
 	parts := make([]chunk.Selection, len(r.engine.Parts))
 	err := r.parallel(ctx, len(parts), func(_ *worker, i int) (err error) {
 		parts[i], err = r.engine.Parts[i].Select(ctx, s.filter, r.span)
@@ -183,7 +202,7 @@ func (r *run) open(ctx context.Context, s *selection, keep int) (*survey, error)
 	})
 	stock := &survey{parts: parts}
 	if err == nil {
-		stock, err = r.takeStock(ctx, parts, keep)
+		stock, err = r.takeStock(ctx, parts, n)
 	}
 	if err != nil {
 		for _, p := range parts {
@@ -208,7 +227,7 @@ func (r *run) open(ctx context.Context, s *selection, keep int) (*survey, error)
 func (r *run) stage(ctx context.Context, in *set, s stage, plan *Plan) (*set, error) {
 	switch s := s.(type) {
 	case *aggregate:
-		stock, err := r.takeStock(ctx, []chunk.Selection{&memory{rows: in.rows}}, -1)
+		stock, err := r.takeStock(ctx, []chunk.Selection{&memory{rows: in.rows}}, everything)
 		if err != nil {
 			return nil, err
 		}
@@ -224,6 +243,10 @@ func (r *run) stage(ctx context.Context, in *set, s stage, plan *Plan) (*set, er
 		return &set{shape: in.shape, rows: in.rows[:min(s.n, len(in.rows))]}, nil
 	case *order:
 		return r.order(ctx, in, s)
+	case *ends:
+		return s.keep(in), nil
+	case *where:
+		return r.where(ctx, in, s, plan)
 	}
 	return nil, fmt.Errorf("stage of type %T", s)
 }

@@ -48,8 +48,8 @@ const (
 // surveyAhead is for how many pieces room is made at once, where there are as many series.
 const surveyAhead = 1 << 20
 
-// takeStock surveys all parts, in parallel; with keep ≥ 0, only so many series, the first by dimensions.
-func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) (*survey, error) {
+// takeStock surveys all parts, in parallel, narrowed by n.
+func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, n narrowing) (*survey, error) {
 	s := &survey{parts: parts, from: make([]int, len(parts)+1)}
 	for i, p := range parts {
 		s.from[i+1] = s.from[i] + p.Len()
@@ -66,10 +66,13 @@ func (r *run) takeStock(ctx context.Context, parts []chunk.Selection, keep int) 
 	if err != nil {
 		return nil, err
 	}
-	if keep >= 0 {
-		s.keepFirst(lists, keep)
+	if n.keep >= 0 {
+		s.keepFirst(lists, n.keep)
 	}
 	for i, list := range lists {
+		if n.prune != nil {
+			list = n.prune(list, s.series)
+		}
 		s.pieces += len(list)
 		s.cut(i, list)
 	}
