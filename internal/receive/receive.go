@@ -27,6 +27,7 @@ type Options struct {
 type Receiver struct {
 	o        Options
 	counters sync.Map // of *protocolCounter by the protocol's name
+	own      map[string]ownFormat
 }
 
 // New returns a receiver.
@@ -40,11 +41,14 @@ func New(o Options) *Receiver {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Receiver{o: o}
+	r := &Receiver{o: o}
+	r.own = r.ownFormats()
+	return r
 }
 
 // Routes returns the endpoints of all protocols.
 func (r *Receiver) Routes() []access.Route {
 	var all []access.Route
+	all = append(all, r.ownRoutes()...)
 	return all
 }

@@ -1,0 +1,198 @@
+package receive
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/internal/access"
+)
+
+// An ownFormat is a format of /v1/write.
+type ownFormat struct {
+	types      []string // media types that name it
+	parameters []string // of the URL that it takes, beside format
+	// read stores what comes in w by [ownWrite.append], and tells bad records to [ownWrite.refuse].
+	// An error ends the reading; what was appended before stays.
+	read func(w *ownWrite) error
+}
+
+// ownFormats returns the formats of /v1/write by name, each a line. It is called once, by [New].
+func (r *Receiver) ownFormats() map[string]ownFormat {
+	return map[string]ownFormat{
+		"ndjson": r.ownText("ndjson", "application/x-ndjson", "application/ndjson", "application/jsonl"),
+		"csv":    r.ownText("csv", "text/csv"),
+		"influx": r.ownText("influx"),
+	}
+}
+
+func (r *Receiver) ownRoutes() []access.Route {
+	return []access.Route{{Method: "POST", Pattern: "/v1/write", Need: access.Write, Handler: http.HandlerFunc(r.ownWrite)}}
+}
+
+// errOwn is wrapped by errors that mean: the request is wrong, and sending it again will not help.
+var errOwn = errors.New("bad request")
+
+// maxRefusals is how many refusals an answer describes; the others are counted.
+const maxRefusals = 20
+
+// An ownWrite is one request to /v1/write.
+type ownWrite struct {
+	*http.Request
+	r        *Receiver
+	stored   int64 // observations
+	refused  int64 // records, and series of batches
+	refusals []ownRefusal
+}
+
+// An ownRefusal is something that was not stored.
+type ownRefusal struct {
+	Line   int64  `json:"line,omitempty"` // of the body, from 1
+	Series string `json:"series,omitempty"`
+	Detail string `json:"detail"`
+}
+
+// refuse notes that a line was not stored; line 0 is none in particular.
+func (w *ownWrite) refuse(line int64, reason error) {
+	w.refused++
+	w.describe(ownRefusal{Line: line, Detail: reason.Error()})
+}
+
+// describe keeps one of the first refusals for the answer, which somebody else counts.
+func (w *ownWrite) describe(f ownRefusal) {
+	if len(w.refusals) < maxRefusals {
+		w.refusals = append(w.refusals, f)
+	}
+}
+
+// append stores a batch durably. What the gate refuses of it is noted.
+func (w *ownWrite) append(b *chunk.Batch) error {
+	names := make([]chunk.Dimensions, len(b.Rows)) // the gate may reorder the rows
+	for i := range b.Rows {
+		names[i] = b.Rows[i].Dimensions
+	}
+	out, err := w.r.o.Gate.Append(w.Context(), b)
+	if err != nil {
+		return err
+	}
+	w.stored += out.Stored
+	for _, f := range out.Refused {
+		w.refused++
+		w.describe(ownRefusal{Series: names[f.Row].String(), Detail: f.Reason.Error()})
+	}
+	return nil
+}
+
+// ownWrite is /v1/write.
+func (r *Receiver) ownWrite(rw http.ResponseWriter, req *http.Request) {
+	w := &ownWrite{Request: req, r: r}
+	err := r.ownRead(w)
+	r.count("own", w.stored, w.refused)
+	if err == nil && w.refused == 0 {
+		rw.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(rw, "{\"stored\":%d}\n", w.stored)
+		return
+	}
+	w.problem(rw, err)
+}
+
+// ownRead finds the format of a request and reads it.
+func (r *Receiver) ownRead(w *ownWrite) error {
+	name, err := ownFormatOf(w.Request, r.own)
+	if err != nil {
+		return err
+	}
+	f := r.own[name]
+	for p := range w.URL.Query() {
+		if p != "format" && !slices.Contains(f.parameters, p) {
+			return fmt.Errorf("%w: format %s has no parameter %q, only %s", errOwn, name, p,
+				strings.Join(append([]string{"format"}, f.parameters...), ", "))
+		}
+	}
+	return f.read(w)
+}
+
+// ownFormatOf returns the format that a request names by its parameter, or else by its media type.
+func ownFormatOf(req *http.Request, formats map[string]ownFormat) (string, error) {
+	known := make([]string, 0, len(formats))
+	for name := range formats {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	name := req.URL.Query().Get("format")
+	if _, ok := formats[name]; ok {
+		return name, nil
+	}
+	if name != "" {
+		return "", fmt.Errorf("%w: unknown format %q: want one of %s", errOwn, name, strings.Join(known, ", "))
+	}
+	media, _, _ := mime.ParseMediaType(req.Header.Get("Content-Type"))
+	for _, name := range known {
+		if slices.Contains(formats[name].types, media) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%w: say what you send, by ?format= (%s) or by Content-Type", errMedia, strings.Join(known, ", "))
+}
+
+// errMedia is wrapped by errors that mean: nothing here reads this media type.
+var errMedia = errors.New("unsupported media type")
+
+// A problem is the answer to a request that was not taken in full (RFC 9457).
+type problem struct {
+	Type    string       `json:"type"`
+	Title   string       `json:"title"`
+	Status  int          `json:"status"`
+	Detail  string       `json:"detail"`
+	Stored  int64        `json:"stored"`  // observations, durable
+	Refused int64        `json:"refused"` // records and series that were not stored
+	Errors  []ownRefusal `json:"errors,omitempty"`
+}
+
+// problem answers a request of which something was not stored. The reading ended with err, or is
+// complete where that is nil.
+func (w *ownWrite) problem(rw http.ResponseWriter, err error) {
+	p := problem{Type: "about:blank", Status: http.StatusBadRequest, Stored: w.stored, Refused: w.refused, Errors: w.refusals}
+	switch {
+	case err == nil:
+		p.Title, p.Detail = "partly refused", fmt.Sprintf("%d of what was sent was refused, the rest is stored", w.refused)
+		if w.stored == 0 {
+			p.Title, p.Detail = "refused", "nothing was stored"
+		}
+	default:
+		p.Status = w.status(rw, err)
+		p.Title, p.Detail = strings.ToLower(http.StatusText(p.Status)), err.Error()
+		if w.stored > 0 {
+			p.Detail += fmt.Sprintf("; the %d observations read before it are stored, and sending them again does no harm", w.stored)
+		}
+	}
+	body, merr := json.Marshal(p)
+	if merr != nil {
+		http.Error(rw, p.Detail, p.Status)
+		return
+	}
+	rw.Header().Set("Content-Type", "application/problem+json")
+	rw.WriteHeader(p.Status)
+	_, _ = rw.Write(append(body, '\n')) // whoever went away does not read it
+}
+
+// status returns the HTTP status of an error that ended the reading, and sets Retry-After.
+func (w *ownWrite) status(rw http.ResponseWriter, err error) int {
+	switch {
+	case errors.Is(err, errMedia):
+		return http.StatusUnsupportedMediaType
+	case errors.Is(err, errOwn):
+		return http.StatusBadRequest
+	}
+	status, after := failure(err)
+	if status == http.StatusInternalServerError {
+		w.r.o.Logger.Error("a write failed", "path", w.URL.Path, "error", err)
+	}
+	retryAfter(rw.Header(), after)
+	return status
+}
