@@ -32,6 +32,9 @@ func newNDJSON(c *collector, o *Options) decoder {
 	return &ndjsonDecoder{c: c, clock: newStamps("", precision, nil)}
 }
 
+// endOfAnswer begins the last line of an answer of the server, which has no observations.
+var endOfAnswer = []byte(`{"end":`)
+
 // decode reads whole lines; see [decoder].
 func (d *ndjsonDecoder) decode(data []byte, final bool) (int, error) {
 	n := 0
@@ -44,7 +47,7 @@ func (d *ndjsonDecoder) decode(data []byte, final bool) (int, error) {
 		}
 		n += len(line)
 		d.c.line++
-		if line = bytes.TrimSpace(line); len(line) == 0 {
+		if line = bytes.TrimSpace(line); len(line) == 0 || bytes.HasPrefix(line, endOfAnswer) {
 			continue
 		}
 		if err := d.object(line); err != nil {

@@ -16,7 +16,7 @@
 // A row has times and values, or one value. Times are RFC 3339 with as many decimals as they need,
 // in the zone asked for, or integers of the unit asked for, rounded down. NaN and the infinities
 // are the strings "NaN", "+Inf" and "-Inf"; integers beyond 2^53 either way are strings. NDJSON is
-// a row a line, with the kind of its values, and neither warnings nor statistics; package ingest
-// reads it. CSV is a record an observation: the time, where there are times; a column for each
+// a row a line, with the kind of its values, and neither warnings nor statistics, unless it ends with
+// {"end":{"warnings":[],"stats":{…}}}; package ingest reads it, and passes over the end. CSV is a record an observation: the time, where there are times; a column for each
 // dimension; the value.
 package render

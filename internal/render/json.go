@@ -47,7 +47,16 @@ func writeJSON(w io.Writer, r *query.Result, o *Options) error {
 			return x.err
 		}
 	}
-	x.buf = append(x.buf, "\n],\"warnings\":["...)
+	x.buf = append(x.buf, "\n],"...)
+	x.end(r)
+	x.buf = append(x.buf, "}\n"...)
+	x.flush(0)
+	return x.err
+}
+
+// end writes the members behind the rows.
+func (x *jsonWriter) end(r *query.Result) {
+	x.buf = append(x.buf, `"warnings":[`...)
 	for i, text := range r.Warnings {
 		if i > 0 {
 			x.buf = append(x.buf, ',')
@@ -56,9 +65,7 @@ func writeJSON(w io.Writer, r *query.Result, o *Options) error {
 	}
 	x.buf = append(x.buf, `],"stats":{`...)
 	x.buf = appendStats(x.buf, &r.Stats)
-	x.buf = append(x.buf, "}}\n"...)
-	x.flush(0)
-	return x.err
+	x.buf = append(x.buf, '}')
 }
 
 // appendStats appends the members of the statistics.
@@ -95,6 +102,11 @@ func writeNDJSON(w io.Writer, r *query.Result, o *Options) error {
 		if x.flush(flushSize); x.err != nil {
 			return x.err
 		}
+	}
+	if o.End {
+		x.buf = append(x.buf, `{"end":{`...)
+		x.end(r)
+		x.buf = append(x.buf, "}}\n"...)
 	}
 	x.flush(0)
 	return x.err

@@ -31,6 +31,7 @@ type Options struct {
 	Height   int            // lines of a plot; 0 means 16
 	MaxRows  int            // of a table; 0 means 40, negative means all
 	Color    bool           // the terminal shows colours
+	End      bool           // NDJSON ends with a line that has the warnings and statistics
 }
 
 // Write writes r to w in a format, which is one of the constants.

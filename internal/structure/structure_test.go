@@ -26,8 +26,9 @@ var floors = map[string]int{
 	"shard": 3, "query": 3,
 	"internal/access": 3,
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
+	"internal/exchange": 5,
 	// 5: internal/ingest/… decoders of wire protocols
-	"internal/receive": 6,
+	"internal/receive": 6, "internal/api": 6,
 	// 7: internal/server
 	"internal/bench": 8,
 	"cmd/chronodex":  9,
