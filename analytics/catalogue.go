@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ErrUnknown is wrapped by the error of [Lookup]; ErrArguments by that of [Spec.New] and its like.
@@ -216,18 +217,34 @@ func (s *Spec) Usage() string {
 
 // Catalogue returns all functions, by kind and then in the order in which they are best read. The
 // slice is the caller's.
-func Catalogue() []Spec {
-	return slices.Concat(aggregateSpecs(), positionSpecs(), stepSpecs(), transformSpecs(), filterSpecs())
+func Catalogue() []Spec { return slices.Clone(known().specs) }
+
+// A catalogue is all functions, and the place of each by its names.
+type catalogue struct {
+	specs  []Spec
+	byName map[string]int
 }
+
+// known is the catalogue; it never changes.
+var known = sync.OnceValue(func() catalogue {
+	c := catalogue{
+		specs:  slices.Concat(aggregateSpecs(), positionSpecs(), stepSpecs(), transformSpecs(), filterSpecs()),
+		byName: make(map[string]int),
+	}
+	for i, s := range c.specs {
+		for _, name := range append([]string{s.Name}, s.Aliases...) {
+			c.byName[name] = i
+		}
+	}
+	return c
+})
 
 // Lookup returns the function with that name or alias. Its error wraps [ErrUnknown] and names the
 // nearest one.
 func Lookup(name string) (Spec, error) {
-	all := Catalogue()
-	for _, s := range all {
-		if s.Name == name || slices.Contains(s.Aliases, name) {
-			return s, nil
-		}
+	c := known()
+	if i, ok := c.byName[name]; ok {
+		return c.specs[i], nil
 	}
 	if near := Nearest(name); near != "" {
 		return Spec{}, fmt.Errorf("%w %q, did you mean %q?", ErrUnknown, name, near)
@@ -239,7 +256,7 @@ func Lookup(name string) (Spec, error) {
 func Nearest(name string) string {
 	best, cost := "", min(len(name), len(name)/3+2) // about a third of the letters wrong, never all
 	low := strings.ToLower(name)
-	for _, s := range Catalogue() {
+	for _, s := range known().specs {
 		for _, n := range append([]string{s.Name}, s.Aliases...) {
 			if d := distance(low, n); d < cost {
 				best, cost = n, d
