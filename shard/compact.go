@@ -37,7 +37,7 @@ func (s *Shard) compactLoop(ctx context.Context) {
 		case <-s.workNow:
 		case <-every.C:
 		}
-		err := s.retain(s.o.Now())
+		err := s.retain(ctx, s.o.Now())
 		for more := true; more && err == nil; {
 			more, err = s.compactSome(ctx)
 		}

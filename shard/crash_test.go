@@ -36,6 +36,7 @@ type crashRun struct {
 	next     map[string]string // likewise
 	doing    string
 	attempts int
+	split    func(map[string]string) map[string]string // into what comes or goes at once; nil: series
 }
 
 func newCrashRun(t *testing.T, seed uint64, shards int) *crashRun {
@@ -184,6 +185,9 @@ func (r *crashRun) look(im image) {
 // compare fails unless what was found is what may be there.
 func (r *crashRun) compare(im image, got map[string]string) {
 	r.t.Helper()
+	if r.split != nil {
+		im.acked, im.next, got = r.split(im.acked), r.split(im.next), r.split(got)
+	}
 	for _, of := range []map[string]string{im.acked, im.next, got} {
 		for k := range of {
 			if got[k] != im.acked[k] && got[k] != im.next[k] {

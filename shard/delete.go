@@ -41,18 +41,26 @@ func (s *Shard) delete(ctx context.Context, f index.Filter, span chunk.Span) (in
 	if err != nil || series.IsEmpty() {
 		return 0, err
 	}
+	if err := s.logDeletion(ctx, span, series); err != nil {
+		return 0, err
+	}
+	return int64(series.GetCardinality()), nil
+}
+
+// logDeletion makes a deletion durable, and applies it.
+func (s *Shard) logDeletion(ctx context.Context, span chunk.Span, series *roaring.Bitmap) error {
 	record := appendDeletion(nil, span, series)
 	s.gate.Lock() // what is encoded is in the head: it is deleted, too
 	defer s.gate.Unlock()
 	ticket, err := s.log.Enqueue(record)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := ticket.Wait(context.WithoutCancel(ctx)); err != nil {
-		return 0, err
+		return err
 	}
 	s.inTurn(ticket.Seq, func() { s.applyDeletion(deletion{ticket.Seq, span, series}) })
-	return int64(series.GetCardinality()), nil
+	return nil
 }
 
 // applyDeletion makes a new version in which d is applied.

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"math"
 	"sync"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -21,6 +22,7 @@ type head struct {
 	set     *roaring.Bitmap // ordinals of series that have observations
 	bytes   int64           // memory, roughly
 	count   int64           // observations
+	low     int64           // no stamp is before it
 }
 
 // inColumns marks a place in head.at as one in columns.
@@ -48,7 +50,7 @@ type headRef struct {
 	rows    int
 }
 
-func newHead() *head { return &head{set: roaring.New()} }
+func newHead() *head { return &head{set: roaring.New(), low: math.MaxInt64} }
 
 // has reports whether the series o is in h, or was.
 func (h *head) has(o uint32) bool {
@@ -76,6 +78,9 @@ func (h *head) append1(o uint32, s *chunk.Samples) {
 		h.at = append(h.at, 0)
 	}
 	h.count += int64(s.Len())
+	for _, t := range s.Times {
+		h.low = min(h.low, t)
+	}
 	if place := h.at[o]; place&inColumns != 0 {
 		c := h.columns[place&^inColumns-1]
 		if len(c.times) == 0 {
@@ -247,15 +252,32 @@ func (h *head) sort() {
 	}
 }
 
-// partitions returns, by number of a partition, the series that have observations in it.
-func (h *head) partitions(width int64) map[int64]*roaring.Bitmap {
+// lowest returns a stamp that none in h is before.
+func (h *head) lowest() int64 {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.low
+}
+
+// partitions returns, by number of a partition, the series that have observations in it, of the
+// partitions that begin before a stamp; of all, MaxInt64 included, where that is MaxInt64. It looks
+// at each series only where h has such stamps.
+func (h *head) partitions(width, before int64) map[int64]*roaring.Bitmap {
 	out := map[int64]*roaring.Bitmap{}
+	early := chunk.Span{Start: math.MinInt64, End: before}
+	if !early.Contains(h.lowest()) {
+		return out
+	}
 	last, in := int64(0), (*roaring.Bitmap)(nil)
 	var buf chunk.Samples
 	ordinals, refs := h.refs()
 	for i, o := range ordinals {
+		if before != math.MaxInt64 && !early.Contains(h.span(refs[i]).Start) {
+			continue
+		}
 		buf.Reset()
-		rest := h.read(refs[i], &buf)
+		all := h.read(refs[i], &buf)
+		rest := all.Clip(early)
 		for rest.Len() > 0 {
 			if n := partitionOf(rest.Times[0], width); in == nil || n != last {
 				if out[n] == nil {

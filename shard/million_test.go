@@ -135,3 +135,35 @@ func TestMany(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// BenchmarkRetain times one pass of retention over as many series as -series says, sealed in one
+// partition: the pass in which some of them reach their age, and one that finds nothing new.
+func BenchmarkRetain(b *testing.B) {
+	if *million == 0 {
+		b.Skip("give -series")
+	}
+	ctx, now := context.Background(), int64(0)
+	o := shard.Options{Manual: true, Partition: 1000, Now: func() time.Time { return time.Unix(0, now) }}
+	s, err := shard.Open(b.TempDir(), o)
+	must(b, err)
+	defer s.Close()
+	batch := new(chunk.Batch)
+	for i := range *million {
+		samples := chunk.Samples{Kind: chunk.Float64, Times: []int64{10}, Floats: []float64{1}}
+		if batch.Rows = append(batch.Rows, chunk.BatchRow{Dimensions: podSeries(i), Samples: samples}); len(batch.Rows) == 10_000 {
+			must(b, s.Append(ctx, batch))
+			batch = new(chunk.Batch)
+		}
+	}
+	must(b, s.Append(ctx, batch))
+	must(b, s.Seal(ctx))
+	s.SetRetention([]shard.Policy{{Filter: mustParse(b, "env:dev"), Age: 5000}})
+	now = 6000
+	start := time.Now()
+	must(b, s.Retain(ctx))
+	first := time.Since(start)
+	for b.Loop() {
+		must(b, s.Retain(ctx))
+	}
+	b.ReportMetric(first.Seconds(), "s/first") // the pass in which a third of them go
+}

@@ -24,7 +24,8 @@ type Options struct {
 	Shards    int              // of a new store; 0 means one a core, at least two and at most 16
 	Partition time.Duration    // width in time of a segment of a new store; 0 means 30 days
 	HeadBytes int64            // memory for observations not yet sealed, all shards together; 0 means 256 MiB
-	Retention time.Duration    // partitions are dropped when all in them is older; 0 keeps everything
+	Retention time.Duration    // age of what no policy matches; 0 keeps it forever; see Set.SetRetention
+	Policies  []Policy         // as of Set.SetRetention
 	ReadOnly  bool             // change nothing and lock nothing: a snapshot as of Open
 	Manual    bool             // seal and compact only when told, or when HeadBytes are full
 	IndexDir  string           // where the indexes live, in the operating system's files; "" means in the shards' folders

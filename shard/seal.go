@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"github.com/chronodex/chronodex/codec"
@@ -71,7 +72,7 @@ func (s *Shard) sealHead(ctx context.Context, p codec.Profile, t *tally) error {
 	rows, bytes := h.size()
 	t.expect(rows)
 	var made []*segmentFile
-	parts := h.partitions(s.set.width)
+	parts := h.partitions(s.set.width, math.MaxInt64)
 	for _, n := range slices.Sorted(maps.Keys(parts)) {
 		job := &rewriteJob{
 			partition: n, head: h, series: parts[n], seq: v.sealSeq,

@@ -24,6 +24,8 @@ type Set struct {
 	lock   io.Closer
 	shards []*Shard
 
+	rules atomic.Pointer[rules] // of retention
+
 	headBytes atomic.Int64 // memory of all heads, those being sealed among them
 	roomMu    sync.Mutex
 	room      chan struct{} // closed, and made anew, when a head was sealed
@@ -45,6 +47,7 @@ const lockName = "LOCK"
 // and told by the warnings of a [Selection] that it touches.
 func Open(dir string, o Options) (*Set, error) {
 	s := &Set{dir: dir, o: o.withDefaults(), room: make(chan struct{})}
+	s.rules.Store(newRules(o.Policies, o.Retention))
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, errors.Join(err, s.release()))

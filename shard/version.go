@@ -26,6 +26,7 @@ type segmentFile struct {
 	refs     atomic.Int32
 	obsolete atomic.Bool
 	broken   atomic.Bool // compaction found something that cannot be read
+	retained atomic.Pointer[retained]
 }
 
 // seen is the number up to which the segment has seen deletions.

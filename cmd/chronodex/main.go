@@ -65,6 +65,7 @@ type grammar struct {
 	Explain    explainCmd    `cmd:"" help:"Show how a query is answered, and what it costs."`
 	Export     exportCmd     `cmd:"" help:"Write observations as text that import reads back to the bit."`
 	Delete     deleteCmd     `cmd:"" help:"Delete observations."`
+	Retain     retainCmd     `cmd:"" help:"Drop what is older than an age."`
 	Compact    compactCmd    `cmd:"" help:"Rewrite the store as small as it gets."`
 	Inspect    inspectCmd    `cmd:"" help:"Print the bytes of a file of the store."`
 	Check      checkCmd      `cmd:"" help:"Verify every checksum of the store."`
