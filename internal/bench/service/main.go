@@ -24,7 +24,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var o options
-	flag.StringVar(&o.chronodex, "chronodex", "chronodex", "our program, with its path")
+	flag.StringVar(&o.chronodex, "chronodex", "chronodex", "our program, with its path; empty leaves it out")
 	peers := flag.String("peers", "victoria-metrics,influxd", "other servers, of victoria-metrics and influxd")
 	flag.StringVar(&o.p4, "p4", "", "folder of the data set P4; without it that load is left out")
 	loads := flag.String("loads", "devops,p4,cardinality", "what to write")
@@ -68,7 +68,10 @@ func run(ctx context.Context, o *options) error {
 		defer os.RemoveAll(dir)
 		o.dir = dir
 	}
-	systems := []system{ours{o.chronodex}}
+	var systems []system
+	if o.chronodex != "" {
+		systems = append(systems, ours{o.chronodex})
+	}
 	for _, name := range o.peers {
 		s, err := peer(name)
 		if err != nil {

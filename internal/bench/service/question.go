@@ -29,6 +29,12 @@ var kinds = []string{
 
 // makeQuestion returns a question of a kind about a load, of hosts and hours by chance.
 func makeQuestion(rng *rand.Rand, kind string, l *load) *question {
+	q := questionOf(rng, kind, l)
+	q.kind = kind
+	return q
+}
+
+func questionOf(rng *rand.Rand, kind string, l *load) *question {
 	switch kind {
 	case "single-groupby-1-1-1":
 		return groups(rng, l, grouping{"max", 1, 1, time.Hour, time.Minute, false})
@@ -55,9 +61,9 @@ func makeQuestion(rng *rand.Rand, kind string, l *load) *question {
 	case "groupby-orderby-limit":
 		q := within(rng, l, time.Hour)
 		q.own = "metric:cpu_usage_user | max by nothing every 1m | tail 5"
-		q.promql, q.step = "max(max_over_time(cpu_usage_user[1m]))", time.Minute
+		q.promql = "max(max_over_time(cpu_usage_user[1m]))"
 		q.influxql = "SELECT max(usage_user) FROM cpu WHERE time < " + stamp(q.to) + " GROUP BY time(1m) ORDER BY time DESC LIMIT 5"
-		q.from = l.from
+		q.step, q.from = time.Minute, l.from
 		return q
 	case "smallest":
 		q := within(rng, l, time.Minute)
@@ -99,21 +105,21 @@ func groups(rng *rand.Rand, l *load, g grouping) *question {
 		q.promql += `,hostname=~"` + strings.Join(prom, "|") + `"`
 		where = " AND (" + strings.Join(influx, " OR ") + ")"
 	}
-	by, prombBy, influxBy := "metric", "__name__", fmt.Sprintf("time(%v)", g.every)
+	by, promBy, influxBy := "metric", "__name__", fmt.Sprintf("time(%v)", g.every)
 	if g.byHost {
-		by, prombBy, influxBy = by+", hostname", prombBy+", hostname", influxBy+", hostname"
+		by, promBy, influxBy = by+", hostname", promBy+", hostname", influxBy+", hostname"
 	}
 	q.own += fmt.Sprintf(" | %s by %s every %v", g.aggregate, by, short(g.every))
 	over := map[string]string{"mean": "avg"}[g.aggregate]
 	if over == "" {
 		over = g.aggregate
 	}
-	q.promql = fmt.Sprintf("%s(%s_over_time(%s}[%v])) by (%s)", over, over, q.promql, short(g.every), prombBy)
+	q.promql = fmt.Sprintf("%s(%s_over_time(%s}[%v])) by (%s)", over, over, q.promql, short(g.every), promBy)
 	var selected []string
 	for _, f := range fields {
 		selected = append(selected, g.aggregate+"("+f+")")
 	}
-	q.influxql = "SELECT " + strings.Join(selected, ", ") + " FROM cpu WHERE " + q.span("")[0:] + where + " GROUP BY " + influxBy
+	q.influxql = "SELECT " + strings.Join(selected, ", ") + " FROM cpu WHERE " + q.span("") + where + " GROUP BY " + influxBy
 	return q
 }
 
@@ -152,7 +158,11 @@ func (victoria) ask(base string, q *question) (*http.Request, error) {
 		v.Set("time", strconv.FormatInt(q.to.Unix(), 10))
 		return form(base+"/api/v1/query", v)
 	}
-	v.Set("start", strconv.FormatInt(q.from.Add(q.step).Unix(), 10))
+	start := q.from.Add(q.step)
+	if q.kind == "groupby-orderby-limit" { // PromQL cannot ask for the last five, but for their time
+		start = q.to.Add(-4 * q.step)
+	}
+	v.Set("start", strconv.FormatInt(start.Unix(), 10))
 	v.Set("end", strconv.FormatInt(q.to.Unix(), 10))
 	v.Set("step", strconv.FormatFloat(q.step.Seconds(), 'f', -1, 64))
 	return form(base+"/api/v1/query_range", v)
