@@ -9,6 +9,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -52,11 +53,15 @@ type session struct {
 	color       bool // wanted, where there is a terminal
 	now         func() time.Time
 	data        string // folder of the store
+	dataGiven   bool   // by a flag or the environment
 }
+
+// defaultData is the folder of the store where nothing says which.
+const defaultData = "./chronodex-data"
 
 // grammar is the command line.
 type grammar struct {
-	Data string `help:"Folder of the store." env:"CHRONODEX_DATA" default:"./chronodex-data" placeholder:"DIR"`
+	Data string `help:"Folder of the store; ./chronodex-data when not given." env:"CHRONODEX_DATA" placeholder:"DIR"`
 
 	Import     importCmd     `cmd:"" help:"Read files into the store."`
 	Search     searchCmd     `cmd:"" help:"Find series by any word of their dimensions."`
@@ -68,6 +73,7 @@ type grammar struct {
 	Retain     retainCmd     `cmd:"" help:"Drop what is older than an age."`
 	Compact    compactCmd    `cmd:"" help:"Rewrite the store as small as it gets."`
 	Inspect    inspectCmd    `cmd:"" help:"Print the bytes of a file of the store."`
+	Serve      serveCmd      `cmd:"" help:"Serve the store to a network."`
 	Check      checkCmd      `cmd:"" help:"Verify every checksum of the store."`
 	Reindex    reindexCmd    `cmd:"" help:"Build the index anew."`
 	Bench      benchCmd      `cmd:"" help:"Measure import, size and queries on a folder of data."`
@@ -121,7 +127,7 @@ func (s *session) run(ctx context.Context, args []string) int {
 	if err != nil {
 		return s.fail(&usageError{err})
 	}
-	s.data = g.Data
+	s.data, s.dataGiven = cmp.Or(g.Data, defaultData), g.Data != ""
 	k.BindTo(ctx, (*context.Context)(nil))
 	return s.fail(k.Run(s))
 }

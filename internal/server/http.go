@@ -1,0 +1,239 @@
+package server
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/chronodex/chronodex/internal/access"
+)
+
+// ServeHTTP answers a request: before the store is open, too.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	out := newAnswer(w, s.o.Now)
+	in := newSlowReader(out, r, s.o.Now)
+	route := "none"
+	defer func() {
+		took := s.o.Now().Sub(out.began)
+		s.metrics.request(route, out.code(), took)
+		s.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Int("status", out.code()), slog.Int64("in", in.n), slog.Int64("out", out.n), slog.String("took", took.String()), slog.String("from", r.RemoteAddr))
+	}()
+	if k := s.keeper.Load(); k.web != nil && !k.web.within(w.Header()) {
+		w.Header().Set("Retry-After", "1")
+		problem(out, http.StatusTooManyRequests, "too many requests at once (rate_limit of web.config_file)")
+		return
+	}
+	if err := s.csrf.Check(r); err != nil {
+		problem(out, http.StatusForbidden, "a page of another site may not do this with your browser")
+		return
+	}
+	handler := s.starting
+	if v := s.opened.Load(); v != nil {
+		handler = v.handler
+	}
+	handler.ServeHTTP(out, r)
+	route = out.route
+}
+
+// mount returns what hands requests on to the routes, if who asks may come in there.
+func (s *Server) mount(routes []access.Route) http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range routes {
+		pattern := route.Pattern
+		if route.Method != "" {
+			pattern = route.Method + " " + pattern
+		}
+		mux.Handle(pattern, s.guard(route))
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		miss := &missed{header: w.Header()} // the mux tells 404 from 405
+		handler.ServeHTTP(miss, r)
+		if miss.status == http.StatusMethodNotAllowed {
+			problem(w, miss.status, r.Method+" is not for "+r.URL.Path+"; there is "+w.Header().Get("Allow"))
+			return
+		}
+		problem(w, http.StatusNotFound, "there is nothing at "+r.URL.Path)
+	})
+}
+
+// missed keeps the status of an answer, and its headers.
+type missed struct {
+	header http.Header
+	status int
+}
+
+func (m *missed) Header() http.Header         { return m.header }
+func (m *missed) WriteHeader(status int)      { m.status = status }
+func (m *missed) Write(b []byte) (int, error) { return len(b), nil }
+
+// guard lets in who may come in.
+func (s *Server) guard(route access.Route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if out, ok := w.(*answer); ok {
+			out.route = route.Pattern
+		}
+		k := s.keeper.Load()
+		who, err := k.identify(r)
+		if route.Need == 0 {
+			who, err = k.anonymous, nil
+		}
+		switch {
+		case err != nil:
+			s.refuse(w, r, http.StatusUnauthorized, err.Error())
+		case who.Rights.Has(route.Need):
+			route.Handler.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
+		case who == k.anonymous:
+			s.refuse(w, r, http.StatusUnauthorized, "this needs a token or a password")
+		default:
+			s.refuse(w, r, http.StatusForbidden, who.Name+" has not the right to do this")
+		}
+	})
+}
+
+// refuse answers somebody who may not come in, in the form of the protocol.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why string) {
+	s.metrics.refused(status)
+	s.log.Warn("refused", "audit", true, "status", status, "why", why, "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="chronodex"`)
+		w.Header().Add("WWW-Authenticate", `Bearer realm="chronodex"`)
+	}
+	switch {
+	case isInflux(r.URL.Path) && strings.HasPrefix(r.URL.Path, "/api/v2/"):
+		code := "unauthorized"
+		if status == http.StatusForbidden {
+			code = "forbidden"
+		}
+		writeJSON(w, status, "application/json; charset=utf-8", map[string]string{"code": code, "message": why})
+	case isInflux(r.URL.Path):
+		w.Header().Set("X-Influxdb-Error", why)
+		writeJSON(w, status, "application/json", map[string]string{"error": why})
+	default:
+		problem(w, status, why)
+	}
+}
+
+// isInflux reports whether clients of InfluxDB are who asks there.
+func isInflux(path string) bool {
+	return path == "/write" || path == "/query" || path == "/ping" || strings.HasPrefix(path, "/api/v2/")
+}
+
+// problem answers with an error (RFC 9457).
+func problem(w http.ResponseWriter, status int, detail string) {
+	writeJSON(w, status, "application/problem+json", map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
+}
+
+func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
+	w.Header().Set("Content-Type", kind)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // a client that went away needs no answer
+}
+
+// An answer is a response whose status and size are noted, and which a client cannot keep open by
+// not reading it.
+type answer struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	now     func() time.Time
+	began   time.Time
+	bounded time.Time // until when a write may last
+	route   string
+	status  int
+	n       int64
+}
+
+// writeTime is how long a client may take to read what fits in the buffers between us.
+const writeTime = time.Minute
+
+func newAnswer(w http.ResponseWriter, now func() time.Time) *answer {
+	return &answer{ResponseWriter: w, control: http.NewResponseController(w), now: now, began: now(), route: "none"}
+}
+
+// Unwrap is for [http.ResponseController].
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) code() int {
+	if a.status == 0 {
+		return http.StatusOK
+	}
+	return a.status
+}
+
+// WriteHeader notes the status.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= 200 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes within the time.
+func (a *answer) Write(b []byte) (int, error) {
+	if now := a.now(); a.bounded.Sub(now) < writeTime-time.Second {
+		a.bounded = now.Add(writeTime)
+		_ = a.control.SetWriteDeadline(a.bounded) // recorders of tests have none
+	}
+	n, err := a.ResponseWriter.Write(b)
+	a.n += int64(n)
+	return n, err
+}
+
+// Flush sends what was written; then there may be nothing to write for as long as it takes.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+// FlushError is Flush for [http.ResponseController].
+func (a *answer) FlushError() error {
+	err := a.control.Flush()
+	a.bounded = time.Time{}
+	_ = a.control.SetWriteDeadline(time.Time{})
+	return err
+}
+
+// A slowReader reads a body that must come at some rate: who sends a byte now and then would hold
+// a connection, and memory, forever.
+type slowReader struct {
+	io.ReadCloser
+	control *http.ResponseController
+	began   time.Time
+	n       int64
+}
+
+// The rate at which bodies must come, after the grace.
+const (
+	bodyGrace = 30 * time.Second
+	bodyRate  = 4 << 10 // bytes a second
+)
+
+// newSlowReader puts itself before the body of r.
+func newSlowReader(w *answer, r *http.Request, now func() time.Time) *slowReader {
+	s := &slowReader{ReadCloser: r.Body, control: w.control, began: now()}
+	if r.Body != nil && r.Body != http.NoBody {
+		_ = s.control.SetReadDeadline(s.began.Add(bodyGrace)) // recorders of tests have none
+		r.Body = s
+	}
+	return s
+}
+
+// Read reads, and puts the end of the client's time off by what it has sent.
+func (s *slowReader) Read(b []byte) (int, error) {
+	n, err := s.ReadCloser.Read(b)
+	s.n += int64(n)
+	if err == nil {
+		_ = s.control.SetReadDeadline(s.began.Add(bodyGrace + time.Duration(s.n)*time.Second/bodyRate))
+	} else {
+		_ = s.control.SetReadDeadline(time.Time{}) // the server itself watches whether the client goes away
+	}
+	return n, err
+}

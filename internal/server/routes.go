@@ -1,0 +1,32 @@
+package server
+
+import (
+	"context"
+	"slices"
+
+	"github.com/chronodex/chronodex/internal/access"
+	"github.com/chronodex/chronodex/internal/api"
+	"github.com/chronodex/chronodex/internal/receive"
+)
+
+// routes returns all that is served by HTTP once the store is open: a line for each set of routes.
+func (s *Server) routes(v *service) []access.Route {
+	own := slices.Concat(
+		s.operating(),
+		v.receiver.Routes(),
+	)
+	return slices.Concat(
+		own,
+		api.New(api.Options{Gate: v.gate, Version: s.o.Version, Others: own, Done: s.done, Now: s.o.Now, Logger: s.log}).Routes(),
+	)
+}
+
+// newReceiver returns what has the endpoints for writing.
+func (s *Server) newReceiver(v *service) *receive.Receiver {
+	return receive.New(receive.Options{Gate: v.gate, MaxBody: int64(s.config.Load().Limits.Body), Now: s.o.Now, Logger: s.log})
+}
+
+// others returns what serves a socket that is not for HTTP.
+func (s *Server) others(k socket) func(context.Context) error {
+	return nil
+}

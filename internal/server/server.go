@@ -1,0 +1,240 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/chronodex/chronodex/internal/gate"
+	"github.com/chronodex/chronodex/internal/receive"
+	"github.com/chronodex/chronodex/shard"
+)
+
+// Options are what a [Server] has beside its configuration.
+type Options struct {
+	Config  *Config
+	Load    func() (*Config, error) // reads the configuration again; nil means that there is no reload
+	Version string
+	Logger  *slog.Logger   // nil means that nothing is logged
+	Level   *slog.LevelVar // of the logger, which a reload changes; may be nil
+	Now     func() time.Time
+}
+
+// A Server is one store with its listeners. Make one with [New], then [Server.Run] it.
+type Server struct {
+	o       Options
+	log     *slog.Logger
+	metrics *metrics
+	started time.Time
+
+	config  atomic.Pointer[Config]
+	keeper  atomic.Pointer[keeper]
+	opened  atomic.Pointer[service] // nil until the store is open
+	closing atomic.Bool
+	reloads sync.Mutex
+
+	done     chan struct{}               // closed when it begins to shut down
+	serving  chan struct{}               // closed when all is served
+	starting http.Handler                // answers until then
+	csrf     *http.CrossOriginProtection // refuses what a browser sends for the page of another site
+	sockets  map[string]socket
+}
+
+// A service is what there is once the store is open.
+type service struct {
+	set     *shard.Set
+	gate    *gate.Gate
+	handler http.Handler
+
+	receiver *receive.Receiver
+}
+
+// A socket is one of the two that a listener can have.
+type socket struct {
+	spec   listenerSpec
+	stream net.Listener
+	packet net.PacketConn
+}
+
+// New returns a server that has its addresses already, and does not serve yet. What Run does not
+// end, [Server.Close] does.
+func New(o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{o: o, log: o.Logger, started: o.Now(), csrf: http.NewCrossOriginProtection(), serving: make(chan struct{}), done: make(chan struct{})}
+	s.config.Store(o.Config)
+	k, err := newKeeper(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	s.keeper.Store(k)
+	s.metrics = newMetrics(s)
+	s.starting = s.startingHandler()
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.warn()
+	return s, nil
+}
+
+// Close lets go of the addresses.
+func (s *Server) Close() error {
+	var all error
+	for _, k := range s.sockets {
+		if k.stream != nil {
+			all = errors.Join(all, k.stream.Close())
+		} else {
+			all = errors.Join(all, k.packet.Close())
+		}
+	}
+	s.sockets = nil
+	return all
+}
+
+// Addr returns the address of a listener, by its name in the configuration, such as "http"; nil
+// where it is off.
+func (s *Server) Addr(listener string) net.Addr {
+	k, ok := s.sockets[listener]
+	switch {
+	case !ok:
+		return nil
+	case k.stream != nil:
+		return k.stream.Addr()
+	}
+	return k.packet.LocalAddr()
+}
+
+// Run serves until ctx ends: then it takes nothing new, lets what has begun come to its end within
+// the time that the configuration gives, and closes the store. It returns nil when that went well,
+// or the reason why the store could not be opened or a listener served.
+//
+// HTTP is served while the store is still being opened, so that it can be asked for how far that is.
+func (s *Server) Run(ctx context.Context) error {
+	if s.opened.Load() != nil || s.closing.Load() {
+		return errors.New("server: it ran already")
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var listening sync.WaitGroup
+	web := s.httpServer()
+	tlsConfig, err := s.tls("h2", "http/1.1")
+	if err != nil {
+		return err
+	}
+	listening.Go(func() {
+		if err := serveHTTP(web, s.sockets["http"].stream, tlsConfig); err != nil {
+			cancel(fmt.Errorf("listen.http: %w", err))
+		}
+	})
+	open := make(chan error, 1)
+	go func() { open <- s.open() }()
+	select {
+	case err = <-open:
+	case <-ctx.Done():
+		err = <-open
+	}
+	if err != nil {
+		cancel(err)
+	} else {
+		s.run(ctx, cancel, &listening)
+	}
+	err = context.Cause(ctx)
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, s.stop(web, &listening))
+}
+
+// run serves the store, until ctx ends.
+func (s *Server) run(ctx context.Context, cancel context.CancelCauseFunc, listening *sync.WaitGroup) {
+	s.serveOthers(ctx, cancel, listening)
+	close(s.serving)
+	s.notify(daemon.SdNotifyReady)
+	s.log.Info("ready", "data", s.config.Load().Data, "after", s.o.Now().Sub(s.started).String())
+	<-ctx.Done()
+}
+
+// open opens the store, and makes what is served of it.
+func (s *Server) open() error {
+	c := s.config.Load()
+	set, err := shard.Open(c.Data, shard.Options{
+		Shards: c.Store.Shards, Partition: c.Store.Partition.of(), HeadBytes: int64(c.Store.HeadBytes),
+		Now: s.o.Now, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	v := &service{set: set}
+	v.gate = gate.New(set, gate.Options{Limits: c.gateLimits(), SlowQuery: c.Log.SlowQuery.of(), Now: s.o.Now, Logger: s.log})
+	v.receiver = s.newReceiver(v)
+	v.handler = s.mount(s.routes(v))
+	s.opened.Store(v)
+	return nil
+}
+
+// gateLimits returns the limits as the gate has them.
+func (c *Config) gateLimits() gate.Limits {
+	l := &c.Limits
+	return gate.Limits{
+		Series: l.Series, NewSeries: l.NewSeriesPerMinute, Queries: l.Queries, QueueTime: l.QueueTime.of(), QueryTime: l.QueryTime.of(),
+		QueryMemory: int64(l.QueryMemory), QueryObservations: l.QueryObservations, QueryBytes: int64(l.QueryBytes), FreeDisk: int64(l.FreeDisk),
+	}
+}
+
+// stop ends what is left: it waits for requests that have begun, and closes the store.
+func (s *Server) stop(web *http.Server, listening *sync.WaitGroup) error {
+	s.closing.Store(true)
+	close(s.done)
+	s.notify(daemon.SdNotifyStopping)
+	patience := s.config.Load().ShutdownTimeout.of()
+	s.log.Info("shutting down", "patience", patience.String())
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := web.Shutdown(ctx)
+	if err != nil {
+		s.log.Warn("requests did not come to their end in time", "err", err)
+		err = web.Close() // ends their contexts
+	}
+	listening.Wait()
+	if v := s.opened.Load(); v != nil {
+		err = errors.Join(err, v.set.Close())
+	}
+	s.log.Info("stopped")
+	return errors.Join(err, s.closeSockets())
+}
+
+// closeSockets closes what servers have not closed themselves.
+func (s *Server) closeSockets() error {
+	err := s.Close()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// notify tells systemd, where it listens.
+func (s *Server) notify(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		s.log.Warn("systemd was not told", "state", state, "err", err)
+	}
+}
+
+// WaitReady returns when the store is open and all listeners are served, or ctx has ended.
+func (s *Server) WaitReady(ctx context.Context) {
+	select {
+	case <-s.serving:
+	case <-ctx.Done():
+	}
+}
