@@ -27,7 +27,10 @@ var floors = map[string]int{
 	"internal/access": 3,
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
 	"internal/exchange": 5,
-	// 5: internal/ingest/… decoders of wire protocols
+
+	// what decoders of wire protocols share, and the decoders
+	"internal/ingest/gather": 4, "internal/ingest/graphite": 5,
+
 	"internal/receive": 6, "internal/api": 6,
 	"internal/server": 7,
 	"internal/bench":  8, "internal/bench/service": 8,
