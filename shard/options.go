@@ -20,17 +20,18 @@ var (
 
 // Options configure a [Set]. The zero value is usable.
 type Options struct {
-	FS        vfs.FS           // where files live; nil means the operating system
-	Shards    int              // of a new store; 0 means one a core, at least two and at most 16
-	Partition time.Duration    // width in time of a segment of a new store; 0 means 30 days
-	HeadBytes int64            // memory for observations not yet sealed, all shards together; 0 means 256 MiB
-	Retention time.Duration    // age of what no policy matches; 0 keeps it forever; see Set.SetRetention
-	Policies  []Policy         // as of Set.SetRetention
-	ReadOnly  bool             // change nothing and lock nothing: a snapshot as of Open
-	Manual    bool             // seal and compact only when told, or when HeadBytes are full
-	IndexDir  string           // where the indexes live, in the operating system's files; "" means in the shards' folders
-	Now       func() time.Time // nil means time.Now
-	Logger    *slog.Logger     // nil means that nothing is logged
+	FS        vfs.FS                  // where files live; nil means the operating system
+	Shards    int                     // of a new store; 0 means one a core, at least two and at most 16
+	Partition time.Duration           // width in time of a segment of a new store; 0 means 30 days
+	HeadBytes int64                   // memory for observations not yet sealed, all shards together; 0 means 256 MiB
+	Retention time.Duration           // age of what no policy matches; 0 keeps it forever; see Set.SetRetention
+	Policies  []Policy                // as of Set.SetRetention
+	ReadOnly  bool                    // change nothing and lock nothing: a snapshot as of Open
+	Manual    bool                    // seal and compact only when told, or when HeadBytes are full
+	IndexDir  string                  // where the indexes live, in the operating system's files; "" means in the shards' folders
+	Now       func() time.Time        // nil means time.Now
+	Replayed  func(done, total int64) // told, while Open reads the logs, how many of their bytes are read; by several goroutines; may be nil
+	Logger    *slog.Logger            // nil means that nothing is logged
 }
 
 // Defaults of Options, and bounds.

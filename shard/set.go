@@ -26,6 +26,8 @@ type Set struct {
 
 	rules atomic.Pointer[rules] // of retention
 
+	replayed, replayTotal atomic.Int64 // bytes of logs, while they are read
+
 	headBytes atomic.Int64 // memory of all heads, those being sealed among them
 	roomMu    sync.Mutex
 	room      chan struct{} // closed, and made anew, when a head was sealed

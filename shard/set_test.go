@@ -575,3 +575,29 @@ func TestReaderTellsTheLog(t *testing.T) {
 	must(t, r.Close())
 	must(t, s.Close())
 }
+
+// TestReplayIsTold holds that opening tells how much of the logs was read, up to all of it.
+func TestReplayIsTold(t *testing.T) {
+	mem := vfs.NewMem()
+	o := options(t, mem)
+	s := mustOpen(t, o)
+	for i := range int64(50) {
+		must(t, s.Append(context.Background(), batch(dims(t, "host", fmt.Sprint(i)), 1, i, 2, 3)))
+	}
+	size := s.Stats().LogBytes
+	must(t, s.Close())
+	var mu sync.Mutex
+	var last, all, calls int64
+	o.Replayed = func(done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if done > total {
+			t.Errorf("%d of %d bytes", done, total)
+		}
+		last, all, calls = max(last, done), max(all, total), calls+1
+	}
+	must(t, mustOpen(t, o).Close())
+	if last != all || all < size || calls < 50 {
+		t.Errorf("told %d of %d bytes in %d calls, the log has %d", last, all, calls, size)
+	}
+}

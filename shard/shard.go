@@ -98,8 +98,11 @@ func (s *Shard) open() error {
 			keep = errors.Join(keep, s.keepLoss(loss))
 		}
 	}
+	told, done := s.tellReplay()
+	defer done()
 	s.log, err = wal.Open(s.o.FS, path.Join(s.dir, logDir), wal.Options{After: s.m.floor},
 		func(r wal.Record) error {
+			told(len(r.Data))
 			if err := s.replay(r.Seq, r.Data); err != nil {
 				found(err)
 			}
@@ -119,6 +122,23 @@ func (s *Shard) open() error {
 	_, bytes := s.cur.active.size()
 	s.set.headBytes.Add(bytes)
 	return nil
+}
+
+// tellReplay returns what tells how much of the log was read: told after each record, done at the
+// end.
+func (s *Shard) tellReplay() (told func(bytes int), done func()) {
+	if s.o.Replayed == nil {
+		return func(int) {}, func() {}
+	}
+	left := s.logBytes()
+	set := s.set
+	set.replayTotal.Add(left)
+	told = func(bytes int) {
+		n := min(int64(bytes), left)
+		left -= n
+		s.o.Replayed(set.replayed.Add(n), set.replayTotal.Load())
+	}
+	return told, func() { told(int(left)) } // heads of records, and what is read without being replayed
 }
 
 // openBeside opens for reading, while another process may be writing: what was read counts if the
