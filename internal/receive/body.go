@@ -40,6 +40,10 @@ type body struct {
 
 var bodies = sync.Pool{New: func() any { return new(body) }}
 
+// snappyRatio bounds how much more the snappy block format can hold than it takes: its densest
+// element is three bytes that repeat 64.
+const snappyRatio = 22
+
 // mostKept is the memory that a body keeps for the next one.
 const mostKept = 4 << 20
 
@@ -84,6 +88,9 @@ func (r *Receiver) read(b *body, req *http.Request) error {
 		}
 		if int64(n) > r.o.MaxBody {
 			return r.tooLarge()
+		}
+		if n > snappyRatio*len(b.raw) { // before memory is taken for what cannot be true
+			return fmt.Errorf("%w: snappy: %d bytes do not hold the %d that they promise", errBody, len(b.raw), n)
 		}
 		if b.data, err = s2.Decode(b.data[:cap(b.data)], b.raw); err != nil {
 			return fmt.Errorf("%w: snappy: %w", errBody, err)

@@ -28,6 +28,7 @@ type Receiver struct {
 	o        Options
 	counters sync.Map // of *protocolCounter by the protocol's name
 	own      map[string]ownFormat
+	prom     promwriteStore
 }
 
 // New returns a receiver.
@@ -43,6 +44,7 @@ func New(o Options) *Receiver {
 	}
 	r := &Receiver{o: o}
 	r.own = r.ownFormats()
+	r.prom.r = r
 	return r
 }
 
@@ -50,5 +52,6 @@ func New(o Options) *Receiver {
 func (r *Receiver) Routes() []access.Route {
 	var all []access.Route
 	all = append(all, r.ownRoutes()...)
+	all = append(all, r.promwriteRoutes()...)
 	return all
 }
