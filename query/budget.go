@@ -15,6 +15,7 @@ type budget struct {
 	limit int64
 	used  atomic.Int64
 	peak  atomic.Int64
+	total func(n int64) error // counts the bytes of all queries; nil: nobody does
 }
 
 // reserve counts n more bytes, or fewer where n is negative. Its error is a [*LimitError], and then
@@ -25,11 +26,24 @@ func (b *budget) reserve(n int64) error {
 		b.used.Add(-n)
 		return b.over(used)
 	}
+	if b.total != nil {
+		if err := b.total(n); err != nil && n > 0 {
+			b.used.Add(-n)
+			return err
+		}
+	}
 	for {
 		peak := b.peak.Load()
 		if used <= peak || b.peak.CompareAndSwap(peak, used) {
 			return nil
 		}
+	}
+}
+
+// close gives back what is reserved.
+func (b *budget) close() {
+	if n := b.used.Swap(0); b.total != nil {
+		_ = b.total(-n) // giving back is not refused
 	}
 }
 
@@ -49,6 +63,38 @@ func (b *budget) over(need int64) error {
 	return &LimitError{
 		What: "memory", Limit: b.limit, Need: need,
 		Cure: "select fewer series or a shorter range, aggregate before other stages, or raise the limit",
+	}
+}
+
+// A quota counts what a query reads from chunks. Zero limits are none. Safe for concurrent use.
+type quota struct {
+	maxObservations, maxBytes int64
+	observations, bytes       atomic.Int64
+}
+
+// take counts n more observations, whose columns have so many bytes. Its error is a [*LimitError].
+func (q *quota) take(n, bytes int64) error {
+	if all := q.observations.Add(n); q.maxObservations > 0 && all > q.maxObservations {
+		return q.over("observations", q.maxObservations, all)
+	}
+	if all := q.bytes.Add(bytes); q.maxBytes > 0 && all > q.maxBytes {
+		return q.over("bytes of columns", q.maxBytes, all)
+	}
+	return nil
+}
+
+// expect says early that so many more observations will be too many.
+func (q *quota) expect(n int64) error {
+	if all := q.observations.Load() + n; q.maxObservations > 0 && all > q.maxObservations {
+		return q.over("observations", q.maxObservations, all)
+	}
+	return nil
+}
+
+func (q *quota) over(what string, limit, need int64) error {
+	return &LimitError{
+		What: what, Limit: limit, Need: need,
+		Cure: "select fewer series or a shorter range, ask for what statistics answer (such as mean, min or max over longer windows), or raise the limit",
 	}
 }
 

@@ -139,7 +139,9 @@ func (d *feed) piece(p *piece, s *slot) error {
 	if err != nil {
 		return d.failed(p, err)
 	}
-	d.stats.read(p, &samples)
+	if err := d.run.took(d.stock, d.stats, p, &samples); err != nil {
+		return err
+	}
 	if samples.Len() == 0 {
 		return nil
 	}
@@ -209,14 +211,19 @@ func addConstant(states analytics.States, at int, bounds []int32, times []int64,
 	}
 }
 
-// read counts what was read for p.
-func (s *Stats) read(p *piece, samples *chunk.Samples) {
+// took counts what was read for p. Its error is a [*LimitError].
+func (r *run) took(stock *survey, s *Stats, p *piece, samples *chunk.Samples) error {
 	s.ChunksDecoded++
 	if !p.Exact {
 		s.ChunksCut++
 	}
-	s.Observations += int64(samples.Len())
-	s.BytesDecoded += columnBytes(samples)
+	n, bytes := int64(samples.Len()), columnBytes(samples)
+	s.Observations += n
+	s.BytesDecoded += bytes
+	if stock.stable {
+		return nil // what a stage made was counted when it was read
+	}
+	return r.quota.take(n, bytes)
 }
 
 // columnBytes is the size of the value column.

@@ -69,7 +69,7 @@ func (r *run) read(ctx context.Context, stock *survey, plan *Plan) (*set, error)
 func (rd *reader) lay() error {
 	rd.series = make([]target, len(rd.stock.series))
 	rd.place = make([][]place, len(rd.stock.tasks))
-	bytes := int64(0)
+	bytes, known := int64(0), int64(0)
 	for t := range rd.stock.tasks {
 		pieces := rd.stock.tasks[t].pieces
 		rd.place[t] = make([]place, len(pieces))
@@ -78,6 +78,9 @@ func (rd *reader) lay() error {
 			s := &rd.series[p.series]
 			rd.place[t][i].offset = s.rows
 			s.rows += p.Rows
+			if p.Exact || p.Whole {
+				known += int64(p.Rows)
+			}
 			s.pieces = append(s.pieces, &rd.place[t][i])
 			size := int64(8)
 			switch rd.stock.series[p.series].Kind {
@@ -89,6 +92,9 @@ func (rd *reader) lay() error {
 			}
 			bytes += int64(p.Rows) * size
 		}
+	}
+	if err := rd.run.quota.expect(known); err != nil && !rd.stock.stable {
+		return err
 	}
 	return rd.run.budget.reserve(bytes)
 }
@@ -115,7 +121,9 @@ func (rd *reader) work(ctx context.Context, w *worker, i int) (notes []string, e
 			}
 			continue
 		}
-		stats.read(p, &s)
+		if err := rd.run.took(rd.stock, stats, p, &s); err != nil {
+			return nil, err
+		}
 		if s.Len() == 0 {
 			continue
 		}
@@ -125,6 +133,9 @@ func (rd *reader) work(ctx context.Context, w *worker, i int) (notes []string, e
 				return nil, err
 			}
 			stats.BytesDecoded += 8 * int64(s.Len())
+			if err := rd.run.quota.take(0, 8*int64(s.Len())); err != nil && !rd.stock.stable {
+				return nil, err
+			}
 			last = place{times: slices.Clone(s.Times), id: i<<32 | k}
 		}
 		if key = now; !p.Exact {

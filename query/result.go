@@ -84,9 +84,16 @@ func (s *Stats) String() string {
 
 // Options bound and watch the work of an [Engine]. The zero value is usable.
 type Options struct {
-	MemoryLimit int64            // bytes that one query may reserve; 0 means 1 GiB
-	Workers     int              // goroutines of one query; 0 means one for each processor that Go uses
-	Clock       func() time.Time // measures durations; nil: they are 0
+	MemoryLimit     int64            // bytes that one query may reserve; 0 means 1 GiB
+	MaxObservations int64            // that one query may read, statistics of chunks aside; 0 means no bound
+	MaxBytes        int64            // of columns that one query may decode, as Stats counts them; 0 means no bound
+	Workers         int              // goroutines of one query; 0 means one for each processor that Go uses
+	Clock           func() time.Time // measures durations; nil: they are 0
+
+	// Reserve, where it is not nil, is asked for n more bytes by all queries, and told of those that
+	// are not needed any more by a negative n; its error ends the query. All are given back at the
+	// end of the query, when its result is the caller's.
+	Reserve func(n int64) error
 }
 
 // An Engine answers queries about all of its parts. It is safe for concurrent use.

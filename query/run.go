@@ -18,6 +18,7 @@ type run struct {
 	span    chunk.Span
 	loc     *time.Location
 	budget  budget
+	quota   quota // of what is read from the store
 	warn    warnings
 	stats   Stats
 	workers int
@@ -66,6 +67,9 @@ func (e *Engine) run(ctx context.Context, q *Query, req Request, plan *Plan) (*R
 	if r.budget.limit = e.Options.MemoryLimit; r.budget.limit <= 0 {
 		r.budget.limit = defaultMemory
 	}
+	r.budget.total = e.Options.Reserve
+	defer r.budget.close()
+	r.quota.maxObservations, r.quota.maxBytes = e.Options.MaxObservations, e.Options.MaxBytes
 	start := r.now()
 	set, err := r.query(ctx, q, plan)
 	if err != nil {

@@ -21,10 +21,24 @@ func (s *Set) Append(ctx context.Context, b *chunk.Batch) error {
 	if err := validate(b); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
+	return s.append(ctx, b, nil)
+}
+
+// AppendRows stores the rows of a batch that adm and the store let in, and tells of the
+// others, each with its reason: one that cannot be stored has one that wraps [ErrInvalid]. All else
+// is as with [Set.Append].
+func (s *Set) AppendRows(ctx context.Context, b *chunk.Batch, adm *Admission) error {
+	if err := s.usable(); err != nil {
+		return fmt.Errorf("append: %w", err)
+	}
+	return s.append(ctx, b, adm)
+}
+
+func (s *Set) append(ctx context.Context, b *chunk.Batch, adm *Admission) error {
 	if err := s.waitForRoom(ctx); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
-	r := s.route(b)
+	r := s.route(b, adm)
 	defer r.release()
 	parts := r.parts
 	var wg sync.WaitGroup
@@ -48,30 +62,6 @@ func (s *Set) Append(ctx context.Context, b *chunk.Batch) error {
 	for i, err := range errs {
 		if err != nil {
 			return fmt.Errorf("append: shard %d: %w", i, err)
-		}
-	}
-	return nil
-}
-
-func validate(b *chunk.Batch) error {
-	for i := range b.Rows {
-		r := &b.Rows[i]
-		if !r.Samples.Valid() {
-			return fmt.Errorf("row %d, series %v: columns of different lengths or kinds: %w", i, r.Dimensions, ErrInvalid)
-		}
-		if i > 0 && sameSlice(r.Dimensions, b.Rows[i-1].Dimensions) {
-			continue
-		}
-		if err := r.Dimensions.Validate(); err != nil {
-			return fmt.Errorf("row %d: %w: %w", i, err, ErrInvalid)
-		}
-	}
-	for i := range b.Rows {
-		for _, v := range b.Rows[i].Samples.Strings {
-			if len(v) > maxStringBytes {
-				return fmt.Errorf("row %d, series %v: a string of %d bytes, at most %d: %w",
-					i, b.Rows[i].Dimensions, len(v), maxStringBytes, ErrInvalid)
-			}
 		}
 	}
 	return nil
@@ -106,57 +96,84 @@ func (r *router) release() {
 }
 
 // route finds the shard and the ordinal of each row; new series get one. It returns the rows by
-// shard.
-func (s *Set) route(b *chunk.Batch) *router {
+// shard. With an admission, it asks that; without, the rows are valid.
+func (s *Set) route(b *chunk.Batch, adm *Admission) *router {
 	r := routers.Get().(*router)
 	if len(r.parts) != len(s.shards) {
 		r.parts, r.next = make([][]routedRow, len(s.shards)), make([]uint32, len(s.shards))
 	}
 	clear(r.next)
-	var last *chunk.BatchRow
-	shard, o := 0, uint32(0)
+	var last *chunk.BatchRow // that was let in
+	p := placement{next: r.next}
 	for i := range b.Rows {
 		row := &b.Rows[i]
+		if adm != nil {
+			if err := adm.check(row, last); err != nil {
+				adm.refuse(i, err)
+				continue
+			}
+		}
 		if row.Samples.Len() == 0 {
 			continue
 		}
 		if last == nil || last.Samples.Kind != row.Samples.Kind || !sameSlice(last.Dimensions, row.Dimensions) {
-			shard, o = s.place(row.Dimensions, row.Samples.Kind, shard, r.next)
-			r.next[shard] = o + 1
+			if err := s.place(&p, row.Dimensions, row.Samples.Kind, adm); err != nil {
+				adm.refuse(i, err)
+				continue
+			}
+			r.next[p.shard] = p.ordinal + 1
 		}
 		last = row
-		r.parts[shard] = append(r.parts[shard], routedRow{o, row.Dimensions, &row.Samples})
+		r.parts[p.shard] = append(r.parts[p.shard], routedRow{p.ordinal, row.Dimensions, &row.Samples})
 	}
 	return r
 }
 
-// place returns the shard and the ordinal of a series, see the package comment. Who scrapes sends
+// A placement is the place of a series, and what helps to find the next one.
+type placement struct {
+	shard   int
+	ordinal uint32
+	next    []uint32 // by shard: the ordinal after that of the last row
+}
+
+// place makes p the shard and the ordinal of a series, see the package comment. Who scrapes sends
 // its series in one order again and again, so it is tried first whether the series is the one that
-// comes next in the shard that the last one was in.
-func (s *Set) place(d chunk.Dimensions, k chunk.Kind, last int, next []uint32) (shard int, o uint32) {
-	if o := next[last]; s.shards[last].table.is(o, d, k) {
-		return last, o
+// comes next in the shard that the last one was in. An error is that of the admission, about a
+// series that is new; p is as it was then.
+func (s *Set) place(p *placement, d chunk.Dimensions, k chunk.Kind, adm *Admission) error {
+	if o := p.next[p.shard]; s.shards[p.shard].table.is(o, d, k) {
+		p.ordinal = o
+		return nil
 	}
 	n := uint64(len(s.shards))
 	source := d.Source()
 	home := int(source % n)
-	if o := next[home]; home != last && s.shards[home].table.is(o, d, k) {
-		return home, o
+	if o := p.next[home]; home != p.shard && s.shards[home].table.is(o, d, k) {
+		p.shard, p.ordinal = home, o
+		return nil
 	}
 	h := hashSeries(d, k)
 	if o, ok := s.shards[home].table.find(h, d, k); ok {
-		return home, o
+		p.shard, p.ordinal = home, o
+		return nil
 	}
 	away := int(d.Hash() % n)
 	if away != home {
 		if o, ok := s.shards[away].table.find(h, d, k); ok {
-			return away, o
+			p.shard, p.ordinal = away, o
+			return nil
 		}
 		if s.shards[home].table.crowded(source, mostPerSource) {
 			home = away
 		}
 	}
-	return home, s.shards[home].table.add(h, source, d, k)
+	if adm != nil && adm.Series != nil {
+		if err := adm.Series(d); err != nil {
+			return err
+		}
+	}
+	p.shard, p.ordinal = home, s.shards[home].table.add(h, source, d, k)
+	return nil
 }
 
 // append writes rows to the log, and then to the head.

@@ -169,6 +169,12 @@ func (x *shardIndex) count(hits *roaring.Bitmap, f func(*index.Index, *roaring.B
 // Complete returns ways to go on with prefix: names of dimensions, words, values; of each kind the
 // first limit by their text, 20 where limit is 0.
 func (s *Set) Complete(ctx context.Context, prefix string, limit int) ([]index.Completion, error) {
+	return s.CompleteWithin(ctx, nil, prefix, limit)
+}
+
+// CompleteWithin is Complete for the series that match f, each of which it looks at; for all where f
+// is nil.
+func (s *Set) CompleteWithin(ctx context.Context, f index.Filter, prefix string, limit int) ([]index.Completion, error) {
 	if limit <= 0 {
 		limit = 20
 	}
@@ -179,7 +185,7 @@ func (s *Set) Complete(ctx context.Context, prefix string, limit int) ([]index.C
 	var mu sync.Mutex
 	counts := map[key]int{}
 	err := s.each(func(sh *Shard) error {
-		list, err := sh.complete(ctx, prefix, limit)
+		list, err := sh.complete(ctx, f, prefix, limit)
 		mu.Lock()
 		defer mu.Unlock()
 		for _, c := range list {
@@ -206,7 +212,10 @@ func (s *Set) Complete(ctx context.Context, prefix string, limit int) ([]index.C
 }
 
 // complete asks the index, and looks at the series that it lacks.
-func (s *Shard) complete(ctx context.Context, prefix string, limit int) ([]index.Completion, error) {
+func (s *Shard) complete(ctx context.Context, f index.Filter, prefix string, limit int) ([]index.Completion, error) {
+	if f != nil {
+		return s.completeWithin(ctx, f, prefix)
+	}
 	s.index.mu.RLock()
 	ix, have := s.index.ix, s.index.have
 	s.index.mu.RUnlock()
@@ -221,6 +230,30 @@ func (s *Shard) complete(ctx context.Context, prefix string, limit int) ([]index
 	for it := roaring.AndNot(s.present(), have).Iterator(); it.HasNext(); {
 		dims = s.table.appendDims(dims[:0], it.Next())
 		out = appendCompletions(out, dims, prefix)
+	}
+	return out, nil
+}
+
+// completeWithin looks at the series that match f.
+func (s *Shard) completeWithin(ctx context.Context, f index.Filter, prefix string) ([]index.Completion, error) {
+	hits, err := s.matching(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[index.Completion]int{}
+	var dims chunk.Dimensions
+	var one []index.Completion
+	for it := hits.Iterator(); it.HasNext(); {
+		dims = s.table.appendDims(dims[:0], it.Next())
+		one = appendCompletions(one[:0], dims, prefix)
+		for _, c := range one {
+			counts[c]++
+		}
+	}
+	out := make([]index.Completion, 0, len(counts))
+	for c, n := range counts {
+		c.Count = n
+		out = append(out, c)
 	}
 	return out, nil
 }

@@ -18,6 +18,13 @@ func (s *Shard) requestSeal() {
 	}
 }
 
+// SealSoon has all heads sealed in the background, which makes room in memory and in the log.
+func (s *Set) SealSoon() {
+	for _, sh := range s.shards {
+		sh.requestSeal()
+	}
+}
+
 // sealLoop seals when asked to, until ctx ends.
 func (s *Shard) sealLoop(ctx context.Context) {
 	for {

@@ -147,6 +147,13 @@ func (t *table) reserve(next uint32) {
 	t.next = max(t.next, next)
 }
 
+// len is the number of series.
+func (t *table) len() int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return int64(t.size)
+}
+
 // nextOrdinal is one more than the highest ordinal ever given.
 func (t *table) nextOrdinal() uint32 {
 	t.mu.RLock()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ var ErrInjected = errors.New("injected failure")
 // An Op is one operation on a [Mem], as its hook sees it.
 type Op struct {
 	N      int64  // 1 for the first operation since NewMem
-	Kind   string // create open openwrite rename remove removeall mkdir list size syncdir lock read write sync truncate map
+	Kind   string // create open openwrite rename remove removeall mkdir list size free syncdir lock read write sync truncate map
 	Name   string // of the file or folder; of a rename, the new one
 	Change bool   // the operation changes what a crash leaves
 }
@@ -38,6 +39,7 @@ type Mem struct {
 	locks   map[string]int
 	ops     int64
 	hook    func(Op) error
+	room    int64 // bytes of all files together; 0 means no bound
 }
 
 // A node is a file or, where it has children, a folder.
@@ -98,6 +100,44 @@ func (m *Mem) FailAfter(k int64, all bool) {
 		}
 		return nil
 	})
+}
+
+// SetRoom makes the disk one of so many bytes: what is written beyond fails with [ErrFull], and so
+// does a new file where there is no byte left; 0 means that it has no end.
+func (m *Mem) SetRoom(bytes int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.room = bytes
+}
+
+// free returns how many bytes more the disk takes.
+func (m *Mem) free() int64 {
+	if m.room == 0 {
+		return math.MaxInt64
+	}
+	return max(0, m.room-m.root.bytes())
+}
+
+// bytes is the length of a file, or of all files in a folder.
+func (n *node) bytes() int64 {
+	sum := int64(len(n.data))
+	for _, c := range n.now {
+		sum += c.bytes()
+	}
+	return sum
+}
+
+// Free implements [FS].
+func (m *Mem) Free(name string) (int64, error) {
+	err := m.begin("free", name, false)
+	defer m.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := m.find("free", name); err != nil {
+		return 0, err
+	}
+	return m.free(), nil
 }
 
 // begin counts an operation, asks the hook, and takes the lock, which the caller lets go.
@@ -189,6 +229,9 @@ func (m *Mem) create(name string) (*node, error) {
 	}
 	n := d.now[base]
 	if n == nil {
+		if m.free() == 0 {
+			return nil, &fs.PathError{Op: "create", Path: name, Err: ErrFull}
+		}
 		n = &node{cut: -1}
 		m.change(edit{d, base, n})
 	}

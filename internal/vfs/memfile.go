@@ -62,6 +62,10 @@ func (f *memFile) Write(p []byte) (int, error) {
 	if err != nil {
 		p = p[:len(p)/2] // a disk that is full takes what fits
 	}
+	if free := f.m.free(); int64(len(p)) > free {
+		p = p[:free]
+		err = &fs.PathError{Op: "write", Path: f.name, Err: ErrFull}
+	}
 	f.n.data = append(f.n.data, p...)
 	return len(p), err
 }

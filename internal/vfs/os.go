@@ -68,6 +68,9 @@ func (OS) Size(name string) (int64, error) {
 	return info.Size(), nil
 }
 
+// Free implements [FS].
+func (OS) Free(name string) (int64, error) { return freeOf(name) }
+
 // SyncDir implements [FS].
 func (OS) SyncDir(name string) error { return syncDir(name) }
 

@@ -11,6 +11,12 @@ import (
 	"io"
 )
 
+// ErrFull is wrapped by the error of a [Mem] that has no room. See [IsFull].
+var ErrFull = errors.New("no space left on device")
+
+// IsFull reports whether err says that the disk is full, or as much of it as the process may have.
+func IsFull(err error) bool { return errors.Is(err, ErrFull) || isFull(err) }
+
 // ErrLocked is wrapped by an error of Lock: somebody else has the lock.
 var ErrLocked = errors.New("locked by another process")
 
@@ -35,6 +41,9 @@ type FS interface {
 	List(name string) ([]string, error)
 	// Size returns the length of a file in bytes.
 	Size(name string) (int64, error)
+	// Free returns how many bytes more the disk of a folder takes. It fails with an error that wraps
+	// errors.ErrUnsupported where that is not known.
+	Free(name string) (int64, error)
 	// SyncDir makes what was created, renamed and removed in a folder durable.
 	SyncDir(name string) error
 	// Lock takes the lock that the named file stands for, shared or exclusive, without waiting. It
