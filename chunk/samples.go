@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"sync/atomic"
 )
 
 // Kind is the type of a series' values. The numbers are stored, and never reused.
@@ -185,7 +186,19 @@ type Batch struct {
 type BatchRow struct {
 	Dimensions Dimensions // canonical; may be shared between batches, and is kept
 	Samples    Samples    // copied by whoever stores it
+	Ref        *Ref       // of this series, or nil; once it is known, Dimensions may be nil
 }
+
+// A Ref is where a store notes how it knows a series, so that whoever sends batches again and again
+// need not name it again. The zero value is not known yet. A Ref belongs to one series and to one
+// store, as long as that is open. It is safe for concurrent use.
+type Ref struct{ id atomic.Uint64 }
+
+// Load returns what the store has noted, and 0 as long as it has not.
+func (r *Ref) Load() uint64 { return r.id.Load() }
+
+// Store is for the store to note how it knows the series.
+func (r *Ref) Store(id uint64) { r.id.Store(id) }
 
 // Observations counts the observations of the batch.
 func (b *Batch) Observations() int {

@@ -23,7 +23,7 @@ var floors = map[string]int{
 	"chunk/blockpb": 0, "codec/internal/genunpack": 0, "internal/literal": 0,
 	"chunk": 1, "internal/wal": 1,
 	"index": 2, "analytics": 2, "internal/segment": 2,
-	"shard": 3, "query": 3,
+	"shard": 3, "query": 3, "internal/ingest/lineproto": 5,
 	"internal/access": 3,
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
 	"internal/exchange":         5,
