@@ -29,6 +29,7 @@ type Receiver struct {
 	counters sync.Map // of *protocolCounter by the protocol's name
 	own      map[string]ownFormat
 	prom     promwriteStore
+	influx   influxMemory
 }
 
 // New returns a receiver.
@@ -45,6 +46,7 @@ func New(o Options) *Receiver {
 	r := &Receiver{o: o}
 	r.own = r.ownFormats()
 	r.prom.r = r
+	r.influx = newInfluxMemory()
 	return r
 }
 
@@ -53,5 +55,6 @@ func (r *Receiver) Routes() []access.Route {
 	var all []access.Route
 	all = append(all, r.ownRoutes()...)
 	all = append(all, r.promwriteRoutes()...)
+	all = append(all, r.influxRoutes()...)
 	return all
 }
