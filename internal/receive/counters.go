@@ -13,7 +13,7 @@ type ProtocolCount struct {
 	Protocol    string // as in the configuration and the documentation, such as graphite
 	Stored      int64  // observations, durable
 	Refused     int64  // lines, points or messages that will never be stored as they are
-	Dropped     int64  // observations that were good, lost because the store did not take them and nobody sends them again
+	Dropped     int64  // observations, or datagrams of them, lost because the store did not take them and nobody sends them again
 	Connections int64  // open now; 0 for HTTP, whose server counts its own
 	TurnedAway  int64  // connections closed at once because there were too many
 }
@@ -22,13 +22,31 @@ type ProtocolCount struct {
 type protocolCounter struct {
 	stored, refused, dropped, connections, turnedAway atomic.Int64
 
-	mu     sync.Mutex
-	told   time.Time // when refusals were last logged
-	untold int64     // refusals since
+	refusals, troubles quieted
 }
 
-// quiet is how long nothing is logged about what a protocol refuses, after something was: a sender
-// that is wrong is wrong with every line.
+// quieted says when something may be logged again.
+type quieted struct {
+	mu     sync.Mutex
+	told   time.Time // when it was last logged
+	untold int64     // how often it has happened since
+}
+
+// tell adds n to what happened, and returns how often it has and whether that may be logged.
+func (q *quieted) tell(now time.Time, n int64) (int64, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.untold += n
+	n = q.untold
+	if !q.told.IsZero() && now.Sub(q.told) < quiet {
+		return n, false
+	}
+	q.told, q.untold = now, 0
+	return n, true
+}
+
+// quiet is how long nothing is logged about what a protocol refuses, or cannot do, after something
+// was: a sender that is wrong is wrong with every line.
 const quiet = 10 * time.Second
 
 // counter returns the counter of a protocol.
@@ -53,18 +71,17 @@ func (r *Receiver) refuse(protocol, from string, n int64, reason error) {
 	if n == 0 {
 		return
 	}
-	c, now := r.counter(protocol), r.o.Now()
+	c := r.counter(protocol)
 	c.refused.Add(n)
-	c.mu.Lock()
-	c.untold += n
-	n = c.untold
-	tell := c.told.IsZero() || now.Sub(c.told) >= quiet
-	if tell {
-		c.told, c.untold = now, 0
-	}
-	c.mu.Unlock()
-	if tell {
+	if n, tell := c.refusals.tell(r.o.Now(), n); tell {
 		r.o.Logger.Warn("refused what was sent", "protocol", protocol, "from", from, "refused", n, "reason", reason)
+	}
+}
+
+// complain logs why a protocol cannot go on, unless it has just done so.
+func (r *Receiver) complain(protocol string, err error) {
+	if n, tell := r.counter(protocol).troubles.tell(r.o.Now(), 1); tell {
+		r.o.Logger.Warn("cannot go on, trying again", "protocol", protocol, "times", n, "error", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/chronodex/chronodex/internal/access"
 	"github.com/chronodex/chronodex/internal/gate"
+	"github.com/chronodex/chronodex/internal/ingest/graphite"
 )
 
 // Options configure a [Receiver].
@@ -21,6 +22,10 @@ type Options struct {
 	MaxBody int64            // bytes of a body after decompression; 0 means 64 MiB
 	Now     func() time.Time // nil means time.Now
 	Logger  *slog.Logger     // nil means that nothing is logged
+
+	Connections int                // at once, of each listener that is not HTTP; 0 means 1024
+	Idle        time.Duration      // after which such a connection is closed; 0 means 10 minutes
+	Templates   graphite.Templates // that make dimensions of Graphite's paths
 }
 
 // A Receiver has the endpoints for writing. It is safe for concurrent use.
@@ -30,6 +35,7 @@ type Receiver struct {
 	own      map[string]ownFormat
 	prom     promwriteStore
 	influx   influxMemory
+	listening
 }
 
 // New returns a receiver.
@@ -43,7 +49,13 @@ func New(o Options) *Receiver {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	r := &Receiver{o: o}
+	if o.Connections == 0 {
+		o.Connections = 1024
+	}
+	if o.Idle == 0 {
+		o.Idle = 10 * time.Minute
+	}
+	r := &Receiver{o: o, listening: newListening(o.Gate)}
 	r.own = r.ownFormats()
 	r.prom.r = r
 	r.influx = newInfluxMemory()

@@ -29,6 +29,10 @@ var floors = map[string]int{
 	"internal/exchange":         5,
 	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols too
 	// 5: internal/ingest/… decoders of wire protocols
+
+	// what decoders of wire protocols share, and the decoders
+	"internal/ingest/gather": 4, "internal/ingest/graphite": 5,
+
 	"internal/receive": 6, "internal/api": 6,
 	"internal/server": 7,
 	"internal/bench":  8, "internal/bench/service": 8,
