@@ -184,6 +184,11 @@ func (d *Decoder) find(key []byte, seed int) (*slot, bool) {
 	if s.a == a && s.b == b && s.dims != nil {
 		return s, true
 	}
+	if t := &d.slots[a%slots^1]; t.a == a && t.b == b && t.dims != nil {
+		return t, true
+	} else if t.dims == nil {
+		s = t
+	}
 	s.a, s.b, s.dims = a, b, nil
 	return s, false
 }

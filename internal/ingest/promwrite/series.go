@@ -81,11 +81,22 @@ func (d *Decoder) sample(m []byte, s *series, v2 bool) error {
 	return nil
 }
 
-// drop takes back what of s is in the columns, and says why.
-func (d *Decoder) drop(s *series) {
+// drop takes back what of s is in the columns, and says why. What is malformed in it is still an error.
+func (d *Decoder) drop(s *series, v2 bool) error {
 	n := len(d.times) - s.first + len(s.histograms) + len(s.exemplars)
 	d.times, d.floats = d.times[:s.first], d.floats[:s.floats]
 	d.refuse(max(n, 1), "%w", s.err)
+	for _, m := range s.histograms {
+		if _, _, err := d.hist.decode(m, v2); err != nil {
+			return err
+		}
+	}
+	for _, m := range s.exemplars {
+		if _, _, _, err := d.exemplar(m, v2); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // emit appends the rows of s but its metadata. The error is about the message.
@@ -96,8 +107,7 @@ func (d *Decoder) emit(s *series, v2 bool) error {
 		return err
 	}
 	if s.err != nil {
-		d.drop(s)
-		return nil
+		return d.drop(s, v2)
 	}
 	last := len(d.times)
 	if last > s.first {
