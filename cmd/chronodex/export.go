@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -15,7 +13,8 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/index"
-	"github.com/chronodex/chronodex/internal/ingest"
+	"github.com/chronodex/chronodex/internal/export"
+	"github.com/chronodex/chronodex/query"
 	"github.com/chronodex/chronodex/shard"
 )
 
@@ -76,84 +75,23 @@ func (c *exportCmd) open(s *session) (io.Writer, func() error, error) {
 	return file, file.Close, nil
 }
 
-// exported is one series to write.
-type exported struct {
-	chunk.Series
-	from chunk.Selection
-	i    int
-}
-
 // export writes the series of the store, by their dimensions.
 func (c *exportCmd) export(ctx context.Context, s *session, set *shard.Set, out io.Writer, f index.Filter, span chunk.Span) error {
-	var all []exported
-	lost := false
+	var parts []query.Selector
 	for _, part := range set.Parts() {
-		sel, err := part.Select(ctx, f, span)
-		if err != nil {
-			return err
-		}
-		defer sel.Close()
-		if d, ok := sel.(interface{ Warnings() []string }); ok {
-			for _, text := range d.Warnings() {
-				fmt.Fprintf(s.err, "warning: %s\n", text)
-				lost = true
-			}
-		}
-		for i := range sel.Len() {
-			all = append(all, exported{sel.Series(i), sel, i})
-		}
+		parts = append(parts, part)
 	}
-	slices.SortFunc(all, func(a, b exported) int {
-		return cmp.Or(a.Dimensions.Compare(b.Dimensions), cmp.Compare(a.Kind, b.Kind))
-	})
-	names, err := set.Names(ctx, f)
-	if err != nil {
-		return err
-	}
-	columns := make([]string, len(names))
-	for i, n := range names {
-		columns[i] = n.Text
-	}
-	w, err := ingest.NewWriter(c.Format, out, columns)
-	if err != nil {
-		return err
-	}
-	skipped, err := c.write(ctx, s, w, all)
-	if err = errors.Join(err, w.Close()); err == nil && (lost || skipped) {
-		err = errPartial
-	}
-	return err
-}
-
-// write writes all series, and reports whether damage kept some of them from being read.
-func (c *exportCmd) write(ctx context.Context, s *session, w *ingest.Writer, all []exported) (lost bool, err error) {
 	bar := s.progress("export")
 	defer bar.clear()
-	buf := make(map[chunk.Selection]*chunk.Buffer)
-	var pieces []chunk.Piece
-	var done int64
-	for k, one := range all {
-		if buf[one.from] == nil {
-			buf[one.from] = new(chunk.Buffer)
-		}
-		pieces = one.from.AppendPieces(pieces[:0], one.i)
-		for _, p := range pieces {
-			x, err := one.from.Read(ctx, p, buf[one.from])
-			if errors.Is(err, chunk.ErrCorrupt) {
-				bar.clear()
-				fmt.Fprintf(s.err, "warning: %v\n", err)
-				lost = true
-				continue
-			}
-			if err != nil {
-				return lost, err
-			}
-			if err := w.Write(one.Series, x); err != nil {
-				return lost, err
-			}
-			done += int64(x.Len())
-			bar.rate(int64(k), int64(len(all)), done)
-		}
+	lost, err := export.Write(ctx, out, parts, export.Request{Filter: f, Span: span, Format: c.Format}, export.Observer{
+		Warn: func(text string) {
+			bar.clear()
+			fmt.Fprintf(s.err, "warning: %s\n", text)
+		},
+		Progress: bar.rate,
+	})
+	if err == nil && lost {
+		return errPartial
 	}
-	return lost, nil
+	return err
 }
