@@ -61,6 +61,7 @@ func (g *Gate) append(ctx context.Context, b *chunk.Batch) (Outcome, error) {
 	if w.out.Stored == 0 && w.rate != nil && w.rated == len(w.out.Refused) {
 		return Outcome{}, w.rate
 	}
+	g.publish(b, w.out.Refused)
 	return w.out, nil
 }
 

@@ -63,6 +63,7 @@ type Gate struct {
 	memory  pool   // bytes of running queries
 	disk    disk
 	counts  counters
+	watch   watch
 }
 
 // New returns a gate before set, which the caller closes, after all calls of the gate have
