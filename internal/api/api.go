@@ -23,6 +23,7 @@ type Options struct {
 	Version   string
 	Others    []access.Route   // of the server, to be named where a route is not known
 	CORS      []string         // origins whose pages may ask; "*" is all of them; none by default
+	Exports   int              // at once; 0 means 4
 	Heartbeat time.Duration    // between signs of life of a tail; 0 means 15 s
 	Done      <-chan struct{}  // when it is closed, tails end; may be nil
 	Now       func() time.Time // nil means time.Now
@@ -33,6 +34,7 @@ type Options struct {
 type API struct {
 	o         Options
 	started   time.Time
+	exports   chan struct{} // has one for each that runs
 	endpoints []endpoint
 }
 
@@ -47,7 +49,10 @@ func New(o Options) *API {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
-	a := &API{o: o, started: o.Now()}
+	if o.Exports <= 0 {
+		o.Exports = 4
+	}
+	a := &API{o: o, started: o.Now(), exports: make(chan struct{}, o.Exports)}
 	a.endpoints = a.table()
 	return a
 }
@@ -70,6 +75,14 @@ func (a *API) table() []endpoint {
 		{"GET", "/v1/dimensions/{name}/values", access.Read, []string{"selector", "prefix", "limit"}, a.values},
 		{"GET", "/v1/query", access.Read, with("q", "format", "time"), a.query},
 		{"POST", "/v1/query", access.Read, with("q", "format", "time"), a.query},
+		{"GET", "/v1/explain", access.Read, with("q", "analyze", "format"), a.explain},
+		{"POST", "/v1/explain", access.Read, with("q", "analyze", "format"), a.explain},
+		{"GET", "/v1/complete", access.Read, []string{"prefix", "limit"}, a.complete},
+		{"GET", "/v1/functions", access.Read, []string{"kind"}, a.functions},
+		{"GET", "/v1/export", access.Read, with("selector", "format"), a.export},
+		{"GET", "/v1/tail", access.Read, []string{"q", "every", "from", "tz", "time"}, a.tail},
+		{"DELETE", "/v1/series", access.Admin, with("selector"), a.remove},
+		{"GET", "/v1/status", access.Read, []string{}, a.status},
 	}
 }
 

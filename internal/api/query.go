@@ -1,6 +1,7 @@
 package api
 
 import (
+	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -102,4 +103,38 @@ func (c *call) format() (string, error) {
 		Type: exchange.Format, Title: "No such format of answers", Status: http.StatusNotAcceptable,
 		Detail: exchange.Text("Accept: " + strings.Join(accept, ",") + ": there are application/json, application/x-ndjson, text/csv, text/plain and " + exchange.ResultType),
 	}
+}
+
+// explain tells how a query is answered; with analyze, it is answered.
+func (a *API) explain(c *call) error {
+	analyze, err := c.flag("analyze")
+	if err != nil {
+		return err
+	}
+	format, err := c.oneOf("format", render.JSON, render.Table)
+	if err != nil {
+		return err
+	}
+	q, err := c.question()
+	if err != nil {
+		return err
+	}
+	req, err := c.request()
+	if err != nil {
+		return err
+	}
+	out := exchange.Explained{Plan: q.Explain()}
+	if analyze {
+		plan, r, err := a.o.Gate.Analyze(c.r.Context(), q, req)
+		if err != nil {
+			return err
+		}
+		out = exchange.Explained{Plan: plan, Stats: &r.Stats, Warnings: r.Warnings}
+	}
+	if out.Text = out.Plan.String(); format == render.Table {
+		c.out.w.Header().Set("Content-Type", exchange.TextType)
+		_, err := io.WriteString(&c.out, out.Text)
+		return err
+	}
+	return c.json(&out)
 }

@@ -35,3 +35,7 @@ const (
 	TextType    = "text/plain; charset=utf-8"
 	EventsType  = "text/event-stream"
 )
+
+// LostTrailer is the trailer of an export that tells what damage left out: each value is a JSON
+// string.
+const LostTrailer = "Chronodex-Lost"

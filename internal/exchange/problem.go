@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -198,3 +199,29 @@ func (o *overloaded) Unwrap() error { return gate.ErrOverload }
 
 // After returns when to try again; 0 where p does not say.
 func (p *Problem) After() time.Duration { return time.Duration(p.Retry) * time.Second }
+
+// A Partly is the problem of a write of which something was not stored.
+type Partly struct {
+	Problem
+	Stored  int64     `json:"stored"`
+	Refused int64     `json:"refused"`
+	Errors  []Refusal `json:"errors,omitempty"` // the first ones
+}
+
+// A Refusal is something that was not stored.
+type Refusal struct {
+	Line   int64  `json:"line,omitempty"` // of the body, from 1
+	Series string `json:"series,omitempty"`
+	Detail string `json:"detail"`
+}
+
+// String says all of it on one line.
+func (r Refusal) String() string {
+	switch {
+	case r.Series != "":
+		return r.Series + ": " + r.Detail
+	case r.Line > 0:
+		return fmt.Sprintf("line %d: %s", r.Line, r.Detail)
+	}
+	return r.Detail
+}

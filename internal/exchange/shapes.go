@@ -154,6 +154,15 @@ type Completions struct {
 	Completions []Completion `json:"completions"`
 }
 
+// CompletionsOf makes an answer of completions.
+func CompletionsOf(list []index.Completion) *Completions {
+	out := &Completions{Completions: make([]Completion, len(list))}
+	for i, c := range list {
+		out.Completions[i] = Completion{Kind: c.Kind, Name: Text(c.Name), Text: Text(c.Text), Series: c.Count}
+	}
+	return out
+}
+
 // An Explained is the answer of explain.
 type Explained struct {
 	Plan     *query.Plan  `json:"plan"`
@@ -180,7 +189,7 @@ type Status struct {
 type Identity struct {
 	Name   string   `json:"name,omitempty"`
 	Rights []string `json:"rights"`
-	Within string   `json:"within,omitempty"`
+	Within Text     `json:"within,omitempty"`
 }
 
 // A StoreStatus is [shard.Stats] as JSON.
