@@ -26,14 +26,14 @@ var floors = map[string]int{
 	"shard": 3, "query": 3, "internal/ingest/lineproto": 5,
 	"internal/access": 3,
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
-	"internal/exchange":         5,
+	"internal/exchange": 5, "internal/export": 5,
 	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols too
 	// 5: internal/ingest/… decoders of wire protocols
 
 	// what decoders of wire protocols share, and the decoders
 	"internal/ingest/gather": 4, "internal/ingest/graphite": 5,
 
-	"internal/receive": 6, "internal/api": 6,
+	"internal/receive": 6, "internal/api": 6, "internal/client": 6,
 	"internal/server": 7,
 	"internal/bench":  8, "internal/bench/service": 8,
 	"cmd/chronodex": 9,
