@@ -28,6 +28,7 @@ var floors = map[string]int{
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
 	"internal/exchange": 5, "internal/export": 5,
 	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols too
+	"internal/ingest/otlp":      5,
 	// 5: internal/ingest/… decoders of wire protocols
 
 	// what decoders of wire protocols share, and the decoders
@@ -51,7 +52,10 @@ var sees = map[string][]string{
 var doors = map[string][]string{
 	"github.com/blevesearch/":                        {"index"},
 	"go.etcd.io/bbolt":                               {"index"},
-	"google.golang.org/protobuf":                     {"chunk", "chunk/blockpb", "internal/ingest/promwrite"},
+	"go.opentelemetry.io/":                           {"internal/ingest/otlp"},
+	"google.golang.org/genproto/":                    {"internal/ingest/otlp"},
+	"google.golang.org/grpc":                         {"internal/receive"},
+	"google.golang.org/protobuf":                     {"chunk", "chunk/blockpb", "internal/ingest/promwrite", "internal/ingest/otlp"},
 	"github.com/alecthomas/kong":                     {"cmd/chronodex"},
 	"github.com/prometheus/exporter-toolkit":         {"internal/server"},
 	"github.com/prometheus/client_golang/prometheus": {"internal/server"},

@@ -120,7 +120,7 @@ func keep[T any](s []T) []T {
 // start times need not be said again.
 func (d *Decoder) Stored() {
 	if d.Known != nil && len(d.fresh) > 0 {
-		d.Known.keep(d.fresh)
+		d.Known.Keep(d.fresh)
 	}
 }
 

@@ -19,8 +19,8 @@ type Known struct {
 	seen map[uint64]uint64
 }
 
-// key returns the key of some parts of text.
-func (k *Known) key(parts ...string) uint64 {
+// Key returns the key of some parts of text.
+func (k *Known) Key(parts ...string) uint64 {
 	k.once.Do(func() { k.seed = maphash.MakeSeed() })
 	var h maphash.Hash
 	h.SetSeed(k.seed)
@@ -31,16 +31,16 @@ func (k *Known) key(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// has reports what is remembered under key.
-func (k *Known) has(key uint64) (uint64, bool) {
+// Has returns what is remembered under key, and whether anything is.
+func (k *Known) Has(key uint64) (uint64, bool) {
 	k.mu.Lock()
 	v, ok := k.seen[key]
 	k.mu.Unlock()
 	return v, ok
 }
 
-// keep remembers all of fresh.
-func (k *Known) keep(fresh map[uint64]uint64) {
+// Keep remembers all of fresh, by key: what the store has now.
+func (k *Known) Keep(fresh map[uint64]uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.seen == nil || len(k.seen)+len(fresh) > maxKnown {

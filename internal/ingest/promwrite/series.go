@@ -271,9 +271,9 @@ func (d *Decoder) emitStarts(s *series, last int) {
 	key := uint64(0)
 	before, known := uint64(0), false
 	if d.Known != nil {
-		key = d.Known.key(d.Who, StartOf) ^ s.dims.Hash()
+		key = d.Known.Key(d.Who, StartOf) ^ s.dims.Hash()
 		if before, known = d.fresh[key]; !known {
-			before, known = d.Known.has(key)
+			before, known = d.Known.Has(key)
 		}
 	}
 	first, at := len(d.times), len(d.ints)
@@ -317,11 +317,11 @@ func (d *Decoder) learn(key, value uint64) {
 // describe appends the metadata of a metric, where it is not known yet.
 func (d *Decoder) describe(metric string, m Metadata) {
 	if d.Known != nil {
-		key := d.Known.key(d.Who, MetadataOf, metric, m.Type, m.Help, m.Unit)
+		key := d.Known.Key(d.Who, MetadataOf, metric, m.Type, m.Help, m.Unit)
 		if _, known := d.fresh[key]; known {
 			return
 		}
-		if _, known := d.Known.has(key); known {
+		if _, known := d.Known.Has(key); known {
 			return
 		}
 		d.learn(key, 0)
