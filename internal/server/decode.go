@@ -19,14 +19,17 @@ const deepest = 16
 type decoder struct {
 	file     string
 	from     map[string]string
+	bad      []string // keys whose values are not what they must be
 	problems []error
 }
 
 // A scalar has a text of its own in a configuration.
 type scalar interface{ parse(text string) error }
 
-func (d *decoder) fail(n *yaml.Node, format string, args ...any) {
-	d.problems = append(d.problems, fmt.Errorf("%s: %s", d.at(n), fmt.Sprintf(format, args...)))
+// fail notes what is wrong with a key.
+func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
+	d.bad = append(d.bad, path)
+	d.problems = append(d.problems, fmt.Errorf("%s: %s: %s", d.at(n), orTop(path), fmt.Sprintf(format, args...)))
 }
 
 // at returns where a node is.
@@ -40,7 +43,7 @@ func (d *decoder) at(n *yaml.Node) string {
 // decode fills v, whose key is path, from n.
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string, depth int) {
 	if depth > deepest {
-		d.fail(n, "%s: nests too deeply", path)
+		d.fail(n, path, "nests too deeply")
 		return
 	}
 	if n.Kind == yaml.AliasNode {
@@ -58,7 +61,7 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string, depth int) 
 	if s, ok := v.Addr().Interface().(scalar); ok {
 		if d.isScalar(n, path) {
 			if err := s.parse(n.Value); err != nil {
-				d.fail(n, "%s: %v", path, err)
+				d.fail(n, path, "%v", err)
 			}
 		}
 		return
@@ -81,7 +84,7 @@ func (d *decoder) object(n *yaml.Node, v reflect.Value, path string, depth int) 
 	d.pairs(n, path, func(key, value *yaml.Node) {
 		i := slices.Index(known, key.Value)
 		if i < 0 {
-			d.fail(key, "%s: unknown key%s", join(path, key.Value), meant(key.Value, known))
+			d.fail(key, join(path, key.Value), "unknown key%s", meant(key.Value, known))
 			return
 		}
 		d.decode(value, v.Field(i), join(path, key.Value), depth+1)
@@ -101,14 +104,14 @@ func (d *decoder) table(n *yaml.Node, v reflect.Value, path string, depth int) {
 // pairs calls visit for each key of a mapping, which has no two of a name.
 func (d *decoder) pairs(n *yaml.Node, path string, visit func(key, value *yaml.Node)) {
 	if n.Kind != yaml.MappingNode {
-		d.fail(n, "%s: want keys with values", orTop(path))
+		d.fail(n, path, "want keys with values")
 		return
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if first := seen[key.Value]; first != 0 {
-			d.fail(key, "%s: was said in line %d already", join(path, key.Value), first)
+			d.fail(key, join(path, key.Value), "was said in line %d already", first)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -119,7 +122,7 @@ func (d *decoder) pairs(n *yaml.Node, path string, visit func(key, value *yaml.N
 // list fills a slice, in place of what it held.
 func (d *decoder) list(n *yaml.Node, v reflect.Value, path string, depth int) {
 	if n.Kind != yaml.SequenceNode {
-		d.fail(n, "%s: want a list", path)
+		d.fail(n, path, "want a list")
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
@@ -131,7 +134,7 @@ func (d *decoder) list(n *yaml.Node, v reflect.Value, path string, depth int) {
 
 func (d *decoder) isScalar(n *yaml.Node, path string) bool {
 	if n.Kind != yaml.ScalarNode {
-		d.fail(n, "%s: want one value", path)
+		d.fail(n, path, "want one value")
 		return false
 	}
 	return true
@@ -146,14 +149,14 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 	case reflect.Bool:
 		b, err := strconv.ParseBool(n.Value)
 		if err != nil {
-			d.fail(n, "%s: %q is neither true nor false", path, n.Value)
+			d.fail(n, path, "%q is neither true nor false", n.Value)
 			return
 		}
 		v.SetBool(b)
 	case reflect.Int, reflect.Int64:
 		i, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
 		if err != nil {
-			d.fail(n, "%s: %q is not a whole number", path, n.Value)
+			d.fail(n, path, "%q is not a whole number", n.Value)
 			return
 		}
 		v.SetInt(i)

@@ -13,6 +13,12 @@ import (
 
 // ServeHTTP answers a request: before the store is open, too.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.requests.enter() {
+		w.Header().Set("Retry-After", "5")
+		problem(w, http.StatusServiceUnavailable, "shutting down")
+		return
+	}
+	defer s.requests.leave()
 	out := newAnswer(w, s.o.Now)
 	in := newSlowReader(out, r, s.o.Now)
 	route := "none"

@@ -41,11 +41,7 @@ func Load(from Sources) (*Config, error) {
 	for _, key := range keys {
 		d.override(flagName(key), key, from.Flags[key], c)
 	}
-	problems := d.problems
-	if len(problems) == 0 {
-		problems = c.problems()
-	}
-	return c, errors.Join(problems...)
+	return c, errors.Join(append(d.problems, c.problems(d.bad)...)...)
 }
 
 // read decodes a file. Relative paths in it begin at its folder.

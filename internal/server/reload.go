@@ -48,6 +48,9 @@ func (s *Server) reload() error {
 	s.config.Store(c)
 	s.keeper.Store(k)
 	s.setLevel(c)
+	if v := s.opened.Load(); v != nil {
+		v.set.SetRetention(c.policies())
+	}
 	return nil
 }
 

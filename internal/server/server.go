@@ -13,6 +13,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/chronodex/chronodex/index"
 	"github.com/chronodex/chronodex/internal/gate"
 	"github.com/chronodex/chronodex/internal/receive"
 	"github.com/chronodex/chronodex/shard"
@@ -35,11 +36,14 @@ type Server struct {
 	metrics *metrics
 	started time.Time
 
-	config  atomic.Pointer[Config]
-	keeper  atomic.Pointer[keeper]
-	opened  atomic.Pointer[service] // nil until the store is open
-	closing atomic.Bool
-	reloads sync.Mutex
+	config   atomic.Pointer[Config]
+	keeper   atomic.Pointer[keeper]
+	opened   atomic.Pointer[service] // nil until the store is open
+	closing  atomic.Bool
+	ran      atomic.Bool
+	replay   progress
+	requests *requests
+	reloads  sync.Mutex
 
 	done     chan struct{}               // closed when it begins to shut down
 	serving  chan struct{}               // closed when all is served
@@ -73,7 +77,7 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, log: o.Logger, started: o.Now(), csrf: http.NewCrossOriginProtection(), serving: make(chan struct{}), done: make(chan struct{})}
+	s := &Server{o: o, requests: newRequests(), log: o.Logger, started: o.Now(), csrf: http.NewCrossOriginProtection(), serving: make(chan struct{}), done: make(chan struct{})}
 	s.config.Store(o.Config)
 	k, err := newKeeper(o.Config)
 	if err != nil {
@@ -120,19 +124,21 @@ func (s *Server) Addr(listener string) net.Addr {
 // the time that the configuration gives, and closes the store. It returns nil when that went well,
 // or the reason why the store could not be opened or a listener served.
 //
-// HTTP is served while the store is still being opened, so that it can be asked for how far that is.
+// HTTP is served while the store is still being opened, so that it can be asked for how far that
+// is. Where ctx ends before the store is open, and opening takes longer than that time, Run returns
+// without waiting for it: nothing was acknowledged that the store has not already.
 func (s *Server) Run(ctx context.Context) error {
-	if s.opened.Load() != nil || s.closing.Load() {
+	if s.ran.Swap(true) {
 		return errors.New("server: it ran already")
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var listening sync.WaitGroup
-	web := s.httpServer()
 	tlsConfig, err := s.tls("h2", "http/1.1")
 	if err != nil {
-		return err
+		return errors.Join(err, s.Close())
 	}
+	var listening sync.WaitGroup
+	web := s.httpServer()
 	listening.Go(func() {
 		if err := serveHTTP(web, s.sockets["http"].stream, tlsConfig); err != nil {
 			cancel(fmt.Errorf("listen.http: %w", err))
@@ -143,7 +149,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-open:
 	case <-ctx.Done():
-		err = <-open
+		err = s.stopOpening(open)
 	}
 	if err != nil {
 		cancel(err)
@@ -157,9 +163,23 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.stop(web, &listening))
 }
 
+// errOpening means that the store was still being opened when it should have been closed.
+var errOpening = errors.New("stopped while the store was being opened")
+
+// stopOpening waits for the store to be open, so that it can be closed, but not forever.
+func (s *Server) stopOpening(open chan error) error {
+	select {
+	case err := <-open:
+		return err
+	case <-time.After(s.config.Load().ShutdownTimeout.of()):
+		return errOpening
+	}
+}
+
 // run serves the store, until ctx ends.
 func (s *Server) run(ctx context.Context, cancel context.CancelCauseFunc, listening *sync.WaitGroup) {
 	s.serveOthers(ctx, cancel, listening)
+	listening.Go(func() { s.storeSelf(ctx) })
 	close(s.serving)
 	s.notify(daemon.SdNotifyReady)
 	s.log.Info("ready", "data", s.config.Load().Data, "after", s.o.Now().Sub(s.started).String())
@@ -171,7 +191,7 @@ func (s *Server) open() error {
 	c := s.config.Load()
 	set, err := shard.Open(c.Data, shard.Options{
 		Shards: c.Store.Shards, Partition: c.Store.Partition.of(), HeadBytes: int64(c.Store.HeadBytes),
-		Now: s.o.Now, Logger: s.log,
+		Policies: c.policies(), Now: s.o.Now, Replayed: s.replay.tell, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -182,6 +202,25 @@ func (s *Server) open() error {
 	v.handler = s.mount(s.routes(v))
 	s.opened.Store(v)
 	return nil
+}
+
+// progress is how far the replay of the logs is.
+type progress struct{ done, total atomic.Int64 }
+
+func (p *progress) tell(done, total int64) {
+	p.done.Store(done)
+	p.total.Store(total)
+}
+
+// policies returns what is kept for how long, as the store has it.
+func (c *Config) policies() []shard.Policy {
+	var all []shard.Policy
+	for _, p := range c.Retention {
+		if f, err := index.Parse(orAll(p.Selector)); err == nil { // which was checked
+			all = append(all, shard.Policy{Filter: f, Age: p.Age.of()})
+		}
+	}
+	return all
 }
 
 // gateLimits returns the limits as the gate has them.
@@ -204,10 +243,20 @@ func (s *Server) stop(web *http.Server, listening *sync.WaitGroup) error {
 	defer cancel()
 	err := web.Shutdown(ctx)
 	if err != nil {
-		s.log.Warn("requests did not come to their end in time", "err", err)
+		s.log.Warn("requests did not come to their end in time, they are cut off", "err", err)
 		err = web.Close() // ends their contexts
 	}
-	listening.Wait()
+	s.requests.close()
+	others := make(chan struct{})
+	go func() {
+		listening.Wait()
+		close(others)
+	}()
+	select {
+	case <-others:
+	case <-ctx.Done():
+		s.log.Warn("listeners did not come to their end in time")
+	}
 	if v := s.opened.Load(); v != nil {
 		err = errors.Join(err, v.set.Close())
 	}
