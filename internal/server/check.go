@@ -208,6 +208,7 @@ func (k *checker) limits() {
 		{"limits.series", c.Limits.Series},
 		{"limits.new_series_per_minute", c.Limits.NewSeriesPerMinute},
 		{"limits.queries", int64(c.Limits.Queries)},
+		{"limits.queue", int64(c.Limits.Queue)},
 		{"limits.query_observations", c.Limits.QueryObservations},
 		{"limits.connections", int64(c.Limits.Connections)},
 		{"store.shards", int64(c.Store.Shards)},

@@ -8,8 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/chronodex/chronodex/shard"
 )
 
 // minSelf is the shortest interval at which the server stores its own metrics.
@@ -57,7 +55,7 @@ func newMetrics(s *Server) *metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
-		m.requests, m.durations, m.refusals, m.connectionsRefused, m.reloads, m.reloadOK, storeCollector{s})
+		m.requests, m.durations, m.refusals, m.connectionsRefused, m.reloads, m.reloadOK, newCollector(s))
 	return m
 }
 
@@ -79,55 +77,4 @@ func (m *metrics) reloaded(ok bool) {
 // metricsHandler answers /metrics.
 func (s *Server) metricsHandler() http.Handler {
 	return promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4})
-}
-
-// storeCollector has the figures of the store.
-type storeCollector struct{ s *Server }
-
-// A figure is one number of the store.
-type figure struct {
-	desc  *prometheus.Desc
-	value func(*shard.Stats) float64
-}
-
-func newFigure(name, help string, value func(*shard.Stats) float64) figure {
-	return figure{prometheus.NewDesc("chronodex_store_"+name, help, nil, nil), value}
-}
-
-// figures returns all figures of the store.
-func figures() []figure {
-	return []figure{
-		newFigure("series", "Series known.", func(s *shard.Stats) float64 { return float64(s.Series) }),
-		newFigure("segments", "Segments, immutable files of observations.", func(s *shard.Stats) float64 { return float64(s.Segments) }),
-		newFigure("segment_bytes", "Size of all segments.", func(s *shard.Stats) float64 { return float64(s.SegmentBytes) }),
-		newFigure("head_observations", "Observations not yet sealed into segments.", func(s *shard.Stats) float64 { return float64(s.HeadRows) }),
-		newFigure("head_bytes", "Memory that they take, roughly.", func(s *shard.Stats) float64 { return float64(s.HeadBytes) }),
-		newFigure("log_bytes", "Size of the log.", func(s *shard.Stats) float64 { return float64(s.LogBytes) }),
-		newFigure("deletions", "Deletions that compaction has still to apply.", func(s *shard.Stats) float64 { return float64(s.Deletions) }),
-		newFigure("shards", "Shards of the store.", func(s *shard.Stats) float64 { return float64(s.Shards) }),
-	}
-}
-
-var readyDesc = prometheus.NewDesc("chronodex_ready", "1 when the store is open, 0 while it is being opened or closed.", nil, nil)
-
-// Describe is of [prometheus.Collector].
-func (c storeCollector) Describe(out chan<- *prometheus.Desc) {
-	out <- readyDesc
-	for _, f := range figures() {
-		out <- f.desc
-	}
-}
-
-// Collect is of [prometheus.Collector].
-func (c storeCollector) Collect(out chan<- prometheus.Metric) {
-	v := c.s.opened.Load()
-	if v == nil || c.s.closing.Load() {
-		out <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, 0)
-		return
-	}
-	out <- prometheus.MustNewConstMetric(readyDesc, prometheus.GaugeValue, 1)
-	st := v.set.Stats()
-	for _, f := range figures() {
-		out <- prometheus.MustNewConstMetric(f.desc, prometheus.GaugeValue, f.value(&st))
-	}
 }

@@ -227,8 +227,9 @@ func (c *Config) policies() []shard.Policy {
 func (c *Config) gateLimits() gate.Limits {
 	l := &c.Limits
 	return gate.Limits{
-		Series: l.Series, NewSeries: l.NewSeriesPerMinute, Queries: l.Queries, QueueTime: l.QueueTime.of(), QueryTime: l.QueryTime.of(),
-		QueryMemory: int64(l.QueryMemory), QueryObservations: l.QueryObservations, QueryBytes: int64(l.QueryBytes), FreeDisk: int64(l.FreeDisk),
+		Series: l.Series, NewSeries: l.NewSeriesPerMinute, InFlight: int64(l.InFlight), FreeDisk: int64(l.FreeDisk),
+		Queries: l.Queries, Queue: l.Queue, QueueTime: l.QueueTime.of(), QueryTime: l.QueryTime.of(),
+		QueryMemory: int64(l.QueryMemory), QueriesMemory: int64(l.QueriesMemory), QueryObservations: l.QueryObservations, QueryBytes: int64(l.QueryBytes),
 	}
 }
 
