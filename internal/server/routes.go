@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net"
 	"slices"
 
 	"github.com/chronodex/chronodex/internal/access"
@@ -26,7 +27,23 @@ func (s *Server) newReceiver(v *service) *receive.Receiver {
 	return receive.New(receive.Options{Gate: v.gate, MaxBody: int64(s.config.Load().Limits.Body), Now: s.o.Now, Logger: s.log})
 }
 
-// others returns what serves a socket that is not for HTTP.
+// others returns what serves a socket that is not for HTTP, until its context ends: a line for each
+// listener. It is nil where there is none.
 func (s *Server) others(k socket) func(context.Context) error {
+	r := s.opened.Load().receiver
+	stream := func(serve func(context.Context, net.Listener) error) func(context.Context) error {
+		return func(ctx context.Context) error { return serve(ctx, k.stream) }
+	}
+	packet := func(serve func(context.Context, net.PacketConn) error) func(context.Context) error {
+		return func(ctx context.Context) error { return serve(ctx, k.packet) }
+	}
+	switch k.spec.name {
+	case "graphite":
+		return stream(r.ServeGraphite)
+	case "graphite_udp":
+		return packet(r.ServeGraphiteUDP)
+	case "graphite_pickle":
+		return stream(r.ServeGraphitePickle)
+	}
 	return nil
 }
