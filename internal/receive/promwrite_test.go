@@ -133,31 +133,44 @@ func TestRemoteWrite2(t *testing.T) {
 		want    []string
 	}{
 		"a sample": {
-			func(r *v2Request) { r.sample(1, "__name__", "up", "job", "a") }, 204, [3]int{1, 0, 0}, "",
+			func(r *v2Request) { r.sample(1, "__name__", "up", "job", "a") }, 204,
+			[3]int{1, 0, 0},
+			"",
 			[]string{`{job="a", metric="up"} float64 1000000000=1`},
 		},
 		"labels in any order": {
-			func(r *v2Request) { r.sample(1, "zone", "z", "__name__", "up", "a", "b") }, 204, [3]int{1, 0, 0}, "",
+			func(r *v2Request) { r.sample(1, "zone", "z", "__name__", "up", "a", "b") }, 204,
+			[3]int{1, 0, 0},
+			"",
 			[]string{`{a="b", metric="up", zone="z"} float64 1000000000=1`},
 		},
 		"any UTF-8, newlines among it": {
-			func(r *v2Request) { r.sample(1, "__name__", "cpu.usage in 🌍", "job name", "a\nb\n") }, 204, [3]int{1, 0, 0}, "",
+			func(r *v2Request) { r.sample(1, "__name__", "cpu.usage in 🌍", "job name", "a\nb\n") }, 204,
+			[3]int{1, 0, 0},
+			"",
 			[]string{`{job name="a\nb\n", metric="cpu.usage in 🌍"} float64 1000000000=1`},
 		},
 		"a label called metric": {
-			func(r *v2Request) { r.sample(1, "__name__", "up", "metric", "m", "metric_", "n") }, 204, [3]int{1, 0, 0}, "",
+			func(r *v2Request) { r.sample(1, "__name__", "up", "metric", "m", "metric_", "n") }, 204,
+			[3]int{1, 0, 0},
+			"",
 			[]string{`{metric="up", metric_="m", metric__="n"} float64 1000000000=1`},
 		},
 		"an empty value is no label": {
-			func(r *v2Request) { r.sample(1, "__name__", "up", "job", "") }, 204, [3]int{1, 0, 0}, "",
+			func(r *v2Request) { r.sample(1, "__name__", "up", "job", "") }, 204,
+			[3]int{1, 0, 0},
+			"",
 			[]string{`{metric="up"} float64 1000000000=1`},
 		},
 		"a stale marker": {
-			func(r *v2Request) { r.sample(stale, "__name__", "up") }, 204, [3]int{1, 0, 0}, "",
+			func(r *v2Request) { r.sample(stale, "__name__", "up") }, 204,
+			[3]int{1, 0, 0},
+			"",
 			[]string{`{metric="up"} float64 1000000000=NaN`},
 		},
 		"no name": {
-			func(r *v2Request) { r.sample(1, "job", "a") }, 400, [3]int{0, 0, 0},
+			func(r *v2Request) { r.sample(1, "job", "a") }, 400,
+			[3]int{0, 0, 0},
 			`1 not stored, all others are:` + "\n" + `series {job="a"}: no metric name: label __name__ is missing or empty`, nil,
 		},
 		"an empty name":    {func(r *v2Request) { r.sample(1, "__name__", "") }, 400, [3]int{}, "no metric name", nil},
@@ -174,17 +187,23 @@ func TestRemoteWrite2(t *testing.T) {
 		"good among bad": {
 			func(r *v2Request) {
 				r.sample(1, "job", "a").sample(2, "__name__", "up").sample(3, "__name__", "up", "", "b").sample(4, "__name__", "down")
-			}, 400, [3]int{2, 0, 0}, "2 not stored, all others are:",
+			}, 400,
+			[3]int{2, 0, 0},
+			"2 not stored, all others are:",
 			[]string{`{metric="down"} float64 1000000000=4`, `{metric="up"} float64 1000000000=2`},
 		},
 		"no sample": {
 			func(r *v2Request) { r.sample(1, "__name__", "up").add(writev2.TimeSeries{}, "__name__", "empty") },
-			400, [3]int{1, 0, 0}, `series {metric="empty"} has no sample and no histogram`,
+			400,
+			[3]int{1, 0, 0},
+			`series {metric="empty"} has no sample and no histogram`,
 			[]string{`{metric="up"} float64 1000000000=1`},
 		},
 		"half a label": {
 			func(r *v2Request) { r.add(writev2.TimeSeries{Samples: []writev2.Sample{{}}}, "__name__") },
-			400, [3]int{}, "1 references to symbols, which should be pairs", nil,
+			400,
+			[3]int{},
+			"1 references to symbols, which should be pairs", nil,
 		},
 		"a symbol that is not there": {
 			func(r *v2Request) {
@@ -194,34 +213,46 @@ func TestRemoteWrite2(t *testing.T) {
 		"out of order, and one stamp twice": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Samples: []writev2.Sample{{Value: 2, Timestamp: 2}, {Value: 1, Timestamp: 1}, {Value: 3, Timestamp: 2}}}, "__name__", "up")
-			}, 204, [3]int{3, 0, 0}, "",
+			}, 204,
+			[3]int{3, 0, 0},
+			"",
 			[]string{`{metric="up"} float64 1000000=1 2000000=3`},
 		},
 		"a stamp beyond the year 2262": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Samples: []writev2.Sample{{Value: 1, Timestamp: math.MaxInt64}, {Value: 2, Timestamp: 1}}}, "__name__", "up")
-			}, 400, [3]int{1, 0, 0}, "a sample at 9223372036854775807 ms, which is out of range",
+			}, 400,
+			[3]int{1, 0, 0},
+			"a sample at 9223372036854775807 ms, which is out of range",
 			[]string{`{metric="up"} float64 1000000=2`},
 		},
 		"a start timestamp, once until it changes": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Samples: []writev2.Sample{
-					{Value: 1, Timestamp: 10, StartTimestamp: 5}, {Value: 2, Timestamp: 20, StartTimestamp: 5}, {Value: 3, Timestamp: 30},
+					{Value: 1, Timestamp: 10, StartTimestamp: 5},
+					{Value: 2, Timestamp: 20, StartTimestamp: 5},
+					{Value: 3, Timestamp: 30},
 					{Value: 1, Timestamp: 40, StartTimestamp: 35},
 				}}, "__name__", "c")
-			}, 204, [3]int{4, 0, 0}, "",
+			}, 204,
+			[3]int{4, 0, 0},
+			"",
 			[]string{`{metric="c"} float64 10000000=1 20000000=2 30000000=3 40000000=1`, `{start_of="c"} int64 10000000=5000000 40000000=35000000`},
 		},
 		"a native histogram": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Histograms: []writev2.Histogram{histogramV2(4)}}, "__name__", "h")
-			}, 204, [3]int{0, 1, 0}, "",
+			}, 204,
+			[3]int{0, 1, 0},
+			"",
 			[]string{`{metric="h"} string 1000000000="\x01\x00\x00\x00\x01\x04\xc0\b\x01\x00\x02\x02\x02\x02\x00\x00"`},
 		},
 		"a histogram whose buckets do not add up": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Histograms: []writev2.Histogram{histogramV2(4), histogramV2(99)}}, "__name__", "h")
-			}, 400, [3]int{0, 1, 0}, "4 observations found in buckets, but the Count field is 99",
+			}, 400,
+			[3]int{0, 1, 0},
+			"4 observations found in buckets, but the Count field is 99",
 			[]string{`{metric="h"} string 1000000000="\x01\x00\x00\x00\x01\x04\xc0\b\x01\x00\x02\x02\x02\x02\x00\x00"`},
 		},
 		"exemplars": {
@@ -230,7 +261,9 @@ func TestRemoteWrite2(t *testing.T) {
 					Samples:   []writev2.Sample{{Value: 1, Timestamp: 1000}},
 					Exemplars: []writev2.Exemplar{exemplar(r, "trace_id", "4bf9", "a", "测"), exemplar(r)},
 				}, "__name__", "up", "job", "a")
-			}, 204, [3]int{1, 0, 2}, "",
+			}, 204,
+			[3]int{1, 0, 2},
+			"",
 			[]string{
 				`{exemplar_of="up", job="a"} string 999000000="[{\"labels\":{\"a\":\"测\",\"trace_id\":\"4bf9\"},\"value\":\"0.25\"},{\"labels\":{},\"value\":\"0.25\"}]"`,
 				`{job="a", metric="up"} float64 1000000000=1`,
@@ -239,13 +272,17 @@ func TestRemoteWrite2(t *testing.T) {
 		"an exemplar alone": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Exemplars: []writev2.Exemplar{exemplar(r)}}, "__name__", "up")
-			}, 204, [3]int{0, 0, 1}, "",
+			}, 204,
+			[3]int{0, 0, 1},
+			"",
 			[]string{`{exemplar_of="up"} string 999000000="[{\"labels\":{},\"value\":\"0.25\"}]"`},
 		},
 		"a bad exemplar": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Samples: []writev2.Sample{{Value: 1}}, Exemplars: []writev2.Exemplar{exemplar(r, "a", "1", "a", "2")}}, "__name__", "up")
-			}, 400, [3]int{1, 0, 0}, `exemplar of {metric="up"}: label "a" twice`,
+			}, 400,
+			[3]int{1, 0, 0},
+			`exemplar of {metric="up"}: label "a" twice`,
 			[]string{`{metric="up"} float64 0=1`},
 		},
 		"metadata, once for each metric": {
@@ -255,7 +292,9 @@ func TestRemoteWrite2(t *testing.T) {
 				for _, job := range []string{"a", "b"} {
 					r.add(writev2.TimeSeries{Samples: []writev2.Sample{{Value: 1}}, Metadata: m}, "__name__", "up", "job", job)
 				}
-			}, 204, [3]int{2, 0, 0}, "",
+			}, 204,
+			[3]int{2, 0, 0},
+			"",
 			[]string{
 				`{job="a", metric="up"} float64 0=1`, `{job="b", metric="up"} float64 0=1`,
 				`{metadata_of="up"} string 1700000000000000001="{\"type\":\"gauge\",\"help\":\"Whether it \\\"runs\\\".\",\"unit\":\"s\"}"`,
@@ -264,7 +303,9 @@ func TestRemoteWrite2(t *testing.T) {
 		"metadata alone": {
 			func(r *v2Request) {
 				r.add(writev2.TimeSeries{Metadata: writev2.Metadata{Type: writev2.Metadata_METRIC_TYPE_STATESET}}, "__name__", "up")
-			}, 204, [3]int{}, "",
+			}, 204,
+			[3]int{},
+			"",
 			[]string{`{metadata_of="up"} string 1700000000000000000="{\"type\":\"stateset\"}"`},
 		},
 		"nothing": {func(*v2Request) {}, 204, [3]int{}, "", nil},

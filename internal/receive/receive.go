@@ -35,6 +35,7 @@ type Receiver struct {
 	own      map[string]ownFormat
 	prom     promwriteStore
 	influx   influxMemory
+	otlp     otlpMemory
 	listening
 }
 
@@ -59,6 +60,7 @@ func New(o Options) *Receiver {
 	r.own = r.ownFormats()
 	r.prom.r = r
 	r.influx = newInfluxMemory()
+	r.otlp.streams = make(chan struct{}, mostStreams)
 	return r
 }
 
@@ -68,5 +70,6 @@ func (r *Receiver) Routes() []access.Route {
 	all = append(all, r.ownRoutes()...)
 	all = append(all, r.promwriteRoutes()...)
 	all = append(all, r.influxRoutes()...)
+	all = append(all, r.otlpRoutes()...)
 	return all
 }
