@@ -38,6 +38,8 @@ func (s *Set) append(ctx context.Context, b *chunk.Batch, adm *Admission) error 
 	if err := s.waitForRoom(ctx); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	r := s.route(b, adm)
 	defer r.release()
 	parts := r.parts

@@ -22,6 +22,8 @@ func (s *Set) Delete(ctx context.Context, f index.Filter, span chunk.Span) (seri
 	if span.Empty() {
 		return 0, nil
 	}
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	var n atomic.Int64
 	err = s.each(func(sh *Shard) error {
 		hit, err := sh.delete(ctx, f, span)

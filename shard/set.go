@@ -32,6 +32,8 @@ type Set struct {
 	roomMu    sync.Mutex
 	room      chan struct{} // closed, and made anew, when a head was sealed
 
+	writing sync.RWMutex // read: a batch or a deletion goes to several shards; write: none does
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	work   sync.WaitGroup

@@ -43,6 +43,8 @@ type Log struct {
 	queued *batch    // what the next write takes
 	next   uint64    // number of the next record
 	synced uint64    // number of the last durable record
+	holds  int       // who wants that no file is removed
+	held   []string  // files to remove when nobody does any more
 	err    error     // why nothing is taken any more
 }
 
@@ -246,13 +248,27 @@ func (l *Log) Release(upTo uint64) error {
 		}
 		gone, l.files, l.sizes = append(gone, l.files[0]), l.files[1:], l.sizes[1:]
 	}
+	var names []string
+	for _, f := range gone {
+		names = append(names, f.name)
+	}
+	if l.holds > 0 {
+		l.held, names = append(l.held, names...), nil
+	}
 	l.mu.Unlock()
-	if len(gone) == 0 {
+	if err := l.remove(names); err != nil {
+		return fmt.Errorf("release log up to record %d: %w", upTo, err)
+	}
+	return nil
+}
+
+func (l *Log) remove(names []string) error {
+	if len(names) == 0 {
 		return nil
 	}
-	for _, f := range gone {
-		if err := l.fsys.Remove(f.name); err != nil {
-			return fmt.Errorf("release log up to record %d: %w", upTo, err)
+	for _, name := range names {
+		if err := l.fsys.Remove(name); err != nil {
+			return err
 		}
 	}
 	return l.fsys.SyncDir(l.dir)
