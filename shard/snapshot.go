@@ -28,11 +28,11 @@ type Snapshot struct {
 
 // A SnapshotFile is a file of a [Snapshot].
 type SnapshotFile struct {
-	Name   string // slash-separated, from the store's folder
-	Bytes  int64
-	Sealed bool   // it does not change any more, and another snapshot has it under the same name
-	data   []byte // its content, where that is no file's
-	path   string
+	Name  string // slash-separated, from the store's folder
+	Bytes int64
+	Mark  string // of a segment, what its checksums say; "" where they cannot be read, and of other files
+	data  []byte // its content, where that is no file's
+	path  string
 }
 
 // A pin keeps the files of one shard.
@@ -89,9 +89,11 @@ func (s *Snapshot) add(p pin, m *manifest) error {
 		if err != nil {
 			return err
 		}
-		s.Files = append(s.Files, SnapshotFile{
-			Name: path.Join(dir, segmentName(g.entry.file)), Bytes: size, Sealed: true, path: g.path,
-		})
+		f := SnapshotFile{Name: path.Join(dir, segmentName(g.entry.file)), Bytes: size, path: g.path}
+		if g.err == nil && size == g.entry.bytes {
+			f.Mark = g.reader.Mark()
+		}
+		s.Files = append(s.Files, f)
 	}
 	for i, name := range p.log.Names {
 		s.Files = append(s.Files, SnapshotFile{Name: path.Join(dir, logDir, path.Base(name)), Bytes: p.log.Bytes[i], path: name})
