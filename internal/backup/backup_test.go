@@ -162,7 +162,7 @@ func (w *world) check(what string, fsys vfs.FS) {
 
 // Each backup holds what the store held then, and a second one copies only what is new.
 func TestBackupAndRestore(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		w := newWorld(t, seed)
 		for range 4 {
 			w.work(8)
@@ -175,8 +175,8 @@ func TestBackupAndRestore(t *testing.T) {
 		if again.Copied != 0 || again.Files != before.Files || again.Name <= before.Name {
 			t.Errorf("nothing changed, and %d bytes were copied: %+v", again.Copied, again.Name)
 		}
-		if full := w.backup(backup.Options{Full: true}); full.Copied != full.Bytes-full.Bytes/2 && full.Copied == 0 {
-			t.Errorf("a full backup copied nothing")
+		if full := w.backup(backup.Options{Full: true}); full.Copied != full.Bytes {
+			t.Errorf("a full backup copied %d of %d bytes", full.Copied, full.Bytes)
 		}
 		w.check(fmt.Sprint("seed ", seed, " at the end"), w.fsys)
 	}
@@ -331,7 +331,7 @@ func TestRestoreIsCut(t *testing.T) {
 
 // A backup that a crash cuts is none: the earlier ones are whole, and the next one goes on.
 func TestBackupCrash(t *testing.T) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		w := newWorld(t, 10+seed)
 		w.work(12)
 		w.backup(backup.Options{})
@@ -339,7 +339,7 @@ func TestBackupCrash(t *testing.T) {
 		want := dump(t, w.set)
 		var images []*vfs.Mem
 		w.fsys.Hook(func(op vfs.Op) error {
-			if op.Change && (op.N+int64(seed))%3 == 0 {
+			if op.Change && (op.N+int64(seed))%9 == 0 {
 				images = append(images, w.fsys.Crash(w.rng))
 			}
 			return nil
@@ -358,8 +358,6 @@ func TestBackupCrash(t *testing.T) {
 			w.check(what+" again", fsys)
 			if b.Name != last.Name {
 				delete(w.held, b.Name)
-			} else {
-				w.held[b.Name] = want
 			}
 			must(t, set.Close())
 		}

@@ -96,3 +96,4 @@ func (v *view) RemoveAll(string) error               { return errView }
 func (v *view) MkdirAll(string) error                { return errView }
 func (v *view) SyncDir(string) error                 { return errView }
 func (v *view) Lock(string, bool) (io.Closer, error) { return nil, errView }
+func (v *view) Free(name string) (int64, error)      { return 0, errView }
