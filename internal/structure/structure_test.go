@@ -34,7 +34,7 @@ var floors = map[string]int{
 	// what decoders of wire protocols share, and the decoders
 	"internal/ingest/gather": 4, "internal/ingest/graphite": 5,
 
-	"internal/backup": 5,
+	"internal/backup":  5,
 	"internal/receive": 6, "internal/api": 6, "internal/client": 6,
 	"internal/server": 7,
 	"internal/bench":  8, "internal/bench/service": 8,
