@@ -111,9 +111,7 @@ func (s *session) complete(ctx context.Context, root *kong.Node, words []string)
 	node, previous, positional := root, (*kong.Flag)(nil), 0
 	for i, w := range words[:len(words)-1] {
 		if previous != nil {
-			if previous.Name == "data" {
-				s.data = w
-			}
+			s.completed(previous.Name, w)
 			previous = nil
 			continue
 		}
@@ -122,8 +120,8 @@ func (s *session) complete(ctx context.Context, root *kong.Node, words []string)
 			if flag := flagOf(node, root, name); flag != nil && !flag.IsBool() {
 				if !assigned {
 					previous = flag
-				} else if name == "data" {
-					s.data = value
+				} else {
+					s.completed(name, value)
 				}
 			}
 			continue
@@ -149,6 +147,25 @@ func (s *session) complete(ctx context.Context, root *kong.Node, words []string)
 		return matching(names, last)
 	}
 	return s.completeArgument(ctx, node, words, positional)
+}
+
+// completed heeds a flag of the line that is completed: where the store is.
+func (s *session) completed(name, value string) {
+	switch name {
+	case "data":
+		s.data, s.server = value, nil
+	case "server":
+		s.flags.Server = value
+	case "token-file":
+		s.flags.TokenFile = value
+	case "ca-file":
+		s.flags.CAFile = value
+	default:
+		return
+	}
+	if name != "data" {
+		s.server, _ = s.flags.open() // without it there is nothing to offer
+	}
 }
 
 func childOf(n *kong.Node, name string) *kong.Node {
@@ -206,12 +223,12 @@ func matching(texts []string, prefix string) []string {
 func (s *session) completeArgument(ctx context.Context, node *kong.Node, words []string, positional int) []string {
 	last := words[len(words)-1]
 	var out []string
-	_ = s.withStore(func(set *shard.Set) (err error) {
+	_ = s.ask(0, func(from store) (err error) {
 		switch node.Name {
 		case "ls":
-			out, err = s.completeLs(ctx, set, words, positional)
+			out, err = s.completeLs(ctx, from, words, positional)
 		case "search", "query", "explain", "export", "delete":
-			out, err = completeSelector(ctx, set, last)
+			out, err = completeSelector(ctx, from, last)
 		}
 		return err
 	})
@@ -219,13 +236,13 @@ func (s *session) completeArgument(ctx context.Context, node *kong.Node, words [
 }
 
 // completeLs returns names of dimensions, or values of the one that was named.
-func (s *session) completeLs(ctx context.Context, set *shard.Set, words []string, positional int) (out []string, err error) {
+func (s *session) completeLs(ctx context.Context, from store, words []string, positional int) (out []string, err error) {
 	last := words[len(words)-1]
 	var list []shard.Count
 	if positional == 0 {
-		list, err = set.Names(ctx, index.All())
+		list, err = from.Names(ctx, index.All())
 	} else {
-		list, err = set.Values(ctx, index.All(), words[len(words)-2], last, maxCompletions)
+		list, err = from.Values(ctx, index.All(), words[len(words)-2], last, maxCompletions)
 	}
 	for _, c := range list {
 		out = append(out, c.Text)
@@ -245,14 +262,14 @@ func quoteValue(text string) string {
 }
 
 // completeSelector goes on with the last word of a selector: a name, a word, or a value behind a name.
-func completeSelector(ctx context.Context, set *shard.Set, text string) (out []string, err error) {
+func completeSelector(ctx context.Context, from store, text string) (out []string, err error) {
 	if strings.Contains(text, "|") {
 		return nil, nil
 	}
 	cut := strings.LastIndexAny(text, " (!+") + 1
 	head, word := text[:cut], text[cut:]
 	if name, value, ok := strings.Cut(word, ":"); ok {
-		list, err := set.Values(ctx, index.All(), name, strings.Trim(value, `"`), maxCompletions)
+		list, err := from.Values(ctx, index.All(), name, strings.Trim(value, `"`), maxCompletions)
 		for _, c := range list {
 			quoted := quoteValue(c.Text)
 			if strings.HasPrefix(quoted, value) {
@@ -261,7 +278,7 @@ func completeSelector(ctx context.Context, set *shard.Set, text string) (out []s
 		}
 		return out, err
 	}
-	list, err := set.Complete(ctx, word, maxCompletions)
+	list, err := from.Complete(ctx, word, maxCompletions)
 	for _, c := range list {
 		text := ""
 		switch c.Kind {

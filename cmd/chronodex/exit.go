@@ -8,7 +8,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/chronodex/chronodex/index"
+	"github.com/chronodex/chronodex/internal/client"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/query"
 	"github.com/chronodex/chronodex/shard"
 )
@@ -17,6 +18,7 @@ import (
 const (
 	exitError     = 1
 	exitUsage     = 2
+	exitAuth      = 3
 	exitPartial   = 4
 	exitCancelled = 5
 	exitLimit     = 7
@@ -33,19 +35,10 @@ type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
 
-// A selectorError is a selector that is not understood.
-type selectorError struct {
-	text string
-	err  *index.SyntaxError
-}
-
-func (e *selectorError) Error() string { return e.err.Error() }
-func (e *selectorError) Unwrap() error { return e.err }
-
 // fail prints err for people, and returns the exit code that goes with it.
 func (s *session) fail(err error) int {
 	var usage *usageError
-	var selector *selectorError
+	var selector *exchange.SelectorError
 	var syntax *query.SyntaxError
 	switch {
 	case err == nil:
@@ -58,7 +51,7 @@ func (s *session) fail(err error) int {
 		s.complain("%v\n%s", syntax, syntax.Caret())
 		return exitUsage
 	case errors.As(err, &selector):
-		at := query.SyntaxError{Text: selector.text, Offset: selector.err.Offset}
+		at := query.SyntaxError{Text: selector.Text, Offset: selector.Err.Offset}
 		s.complain("%v\n%s", selector, at.Caret())
 		return exitUsage
 	case errors.As(err, &usage):
@@ -71,6 +64,9 @@ func (s *session) fail(err error) int {
 		}
 		fmt.Fprintln(s.err, "chronodex --help tells more")
 		return exitUsage
+	case errors.Is(err, client.ErrAuth):
+		s.complain("%v\n", err)
+		return exitAuth
 	case errors.Is(err, query.ErrLimit):
 		s.complain("%v\n", err)
 		return exitLimit

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/chronodex/chronodex/query"
-	"github.com/chronodex/chronodex/shard"
 )
 
 // explainCmd shows how a query is answered.
@@ -39,8 +38,8 @@ func (c *explainCmd) Run(ctx context.Context, s *session) error {
 	if !c.Analyze {
 		return c.print(s, q.Explain())
 	}
-	return s.withStore(func(set *shard.Set) error {
-		plan, r, err := s.engine(set, 0).Analyze(ctx, q, query.Request{Span: span, Location: loc})
+	return s.ask(0, func(from store) error {
+		plan, r, err := from.Analyze(ctx, q, query.Request{Span: span, Location: loc})
 		if err != nil {
 			return err
 		}

@@ -11,11 +11,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/chronodex/chronodex/chunk"
-	"github.com/chronodex/chronodex/index"
 	"github.com/chronodex/chronodex/internal/export"
-	"github.com/chronodex/chronodex/query"
-	"github.com/chronodex/chronodex/shard"
 )
 
 // exportCmd writes observations as text.
@@ -51,7 +47,9 @@ func (c *exportCmd) Run(ctx context.Context, s *session) (err error) {
 	if err != nil {
 		return err
 	}
-	err = s.withStore(func(set *shard.Set) error { return c.export(ctx, s, set, out, f, span) })
+	err = s.ask(0, func(from store) error {
+		return c.export(ctx, s, from, out, export.Request{Filter: f, Span: span, Format: c.Format})
+	})
 	return errors.Join(err, closeOut())
 }
 
@@ -76,14 +74,10 @@ func (c *exportCmd) open(s *session) (io.Writer, func() error, error) {
 }
 
 // export writes the series of the store, by their dimensions.
-func (c *exportCmd) export(ctx context.Context, s *session, set *shard.Set, out io.Writer, f index.Filter, span chunk.Span) error {
-	var parts []query.Selector
-	for _, part := range set.Parts() {
-		parts = append(parts, part)
-	}
+func (c *exportCmd) export(ctx context.Context, s *session, from store, out io.Writer, req export.Request) error {
 	bar := s.progress("export")
 	defer bar.clear()
-	lost, err := export.Write(ctx, out, parts, export.Request{Filter: f, Span: span, Format: c.Format}, export.Observer{
+	lost, err := from.Export(ctx, out, req, export.Observer{
 		Warn: func(text string) {
 			bar.clear()
 			fmt.Fprintf(s.err, "warning: %s\n", text)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/codec"
+	"github.com/chronodex/chronodex/internal/client"
 	"github.com/chronodex/chronodex/internal/ingest"
 	"github.com/chronodex/chronodex/internal/render"
 	"github.com/chronodex/chronodex/shard"
@@ -116,6 +117,9 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 		}
 	}
 	o.Progress = func(p ingest.Progress) { bar.rate(p.Bytes, p.TotalBytes, p.Observations) }
+	if s.server != nil {
+		return c.send(ctx, s, sources, o, bar)
+	}
 	set, err := s.openStore(false, shard.Options{Shards: c.Shards, Manual: !c.NoCompact})
 	if err != nil {
 		return err
@@ -125,7 +129,7 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 		return errors.Join(err, set.Close())
 	}
 	start := s.now()
-	sum, err := ingest.Run(ctx, sources, o, c.sink(set))
+	sum, err := ingest.Run(ctx, sources, o, c.sink(set.Append))
 	bar.clear()
 	durations := []time.Duration{s.now().Sub(start)}
 	if err == nil && !c.NoCompact {
@@ -150,10 +154,41 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
+// send reads the sources here, and has the server store what is in them.
+func (c *importCmd) send(ctx context.Context, s *session, sources []ingest.Source, o ingest.Options, bar *progress) error {
+	if c.Shards != 0 {
+		return &usageError{errors.New("--shards: the server has a store already, whose number of shards is fixed")}
+	}
+	start, refused := s.now(), int64(0)
+	sum, err := ingest.Run(ctx, sources, o, c.sink(func(ctx context.Context, b *chunk.Batch) error {
+		_, err := s.server.Write(ctx, b)
+		if r := (*client.Refused)(nil); errors.As(err, &r) && !c.Strict {
+			refused += r.Refused
+			bar.clear()
+			for _, reason := range r.Reasons {
+				s.complain("refused %s\n", reason)
+			}
+			return nil
+		}
+		return err
+	}))
+	bar.clear()
+	if !c.Quiet {
+		c.read(s, sum, s.now().Sub(start))
+		if refused > 0 {
+			fmt.Fprintf(s.out, "%s refused by the server\n", count(refused, "series"))
+		}
+	}
+	if err == nil && (sum.Skipped > 0 || sum.Failed > 0 || refused > 0) {
+		return errPartial
+	}
+	return err
+}
+
 // sink returns what takes the batches.
-func (c *importCmd) sink(set *shard.Set) func(context.Context, *chunk.Batch) error {
+func (c *importCmd) sink(store func(context.Context, *chunk.Batch) error) func(context.Context, *chunk.Batch) error {
 	if c.Ddc <= 0 {
-		return set.Append
+		return store
 	}
 	var times []int64
 	return func(ctx context.Context, b *chunk.Batch) error {
@@ -163,7 +198,7 @@ func (c *importCmd) sink(set *shard.Set) func(context.Context, *chunk.Batch) err
 				copy(x.Times, times)
 			}
 		}
-		return set.Append(ctx, b)
+		return store(ctx, b)
 	}
 }
 
@@ -181,20 +216,25 @@ func quantize(dst, times []int64, within int64) []int64 {
 // summary prints what was read, and what the store has become: durations are that of reading and,
 // where the store was compacted, that of all.
 func (c *importCmd) summary(s *session, sum ingest.Summary, st shard.Stats, durations []time.Duration) {
+	c.read(s, sum, durations[0])
+	line := fmt.Sprintf("%s: %s, %s on disk", s.data, count(st.Series, "series"), size(diskUsage(s.data)))
+	if len(durations) > 1 {
+		line += fmt.Sprintf(" after compaction, in %s altogether", took(durations[1]))
+	}
+	fmt.Fprintln(s.out, line)
+}
+
+// read prints what was read, in which time.
+func (c *importCmd) read(s *session, sum ingest.Summary, d time.Duration) {
 	n := sum.Observations
 	fmt.Fprintf(s.out, "%s from %s in %s: %s, %s of text\n", count(n, "observation"), count(int64(sum.Files), "file"),
-		took(durations[0]), perSecond(n, durations[0].Seconds()), size(sum.Text))
+		took(d), perSecond(n, d.Seconds()), size(sum.Text))
 	if sum.Skipped > 0 {
 		fmt.Fprintf(s.out, "%s skipped\n", count(sum.Skipped, "bad line"))
 	}
 	if sum.Failed > 0 {
 		fmt.Fprintf(s.out, "%s could not be read to the end\n", count(int64(sum.Failed), "file"))
 	}
-	line := fmt.Sprintf("%s: %s, %s on disk", s.data, count(st.Series, "series"), size(diskUsage(s.data)))
-	if len(durations) > 1 {
-		line += fmt.Sprintf(" after compaction, in %s altogether", took(durations[1]))
-	}
-	fmt.Fprintln(s.out, line)
 }
 
 // count writes a number with its noun.

@@ -33,18 +33,18 @@ func (c *lsCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.withStore(func(set *shard.Set) error {
+	return s.ask(0, func(from store) error {
 		head := "dimension"
 		var list []shard.Count
 		if c.Dimension == "" {
-			list, err = set.Names(ctx, f)
+			list, err = from.Names(ctx, f)
 		} else {
 			head = c.Dimension
 			more := c.Limit
 			if more > 0 {
 				more++ // one more tells whether there are more
 			}
-			list, err = set.Values(ctx, f, c.Dimension, c.Prefix, more)
+			list, err = from.Values(ctx, f, c.Dimension, c.Prefix, more)
 		}
 		if err != nil {
 			return err

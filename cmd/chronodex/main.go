@@ -4,7 +4,7 @@
 // Every command is a file, a struct with its flags, and a Run method; start at [grammar].
 //
 // Data go to stdout, errors and progress to stderr. Exit codes: 0 all is well, 1 an error, 2 the
-// command or the query is not understood, 4 done in part (lines or damaged chunks were skipped),
+// command or the query is not understood, 3 the server does not allow it, 4 done in part (lines or damaged chunks were skipped),
 // 5 cancelled, 7 a limit of the query was hit. The first interrupt cancels, the second ends.
 package main
 
@@ -21,6 +21,8 @@ import (
 	_ "time/tzdata" // time zones where the system has none
 
 	"github.com/alecthomas/kong"
+
+	"github.com/chronodex/chronodex/internal/client"
 )
 
 func main() {
@@ -52,8 +54,10 @@ type session struct {
 	width       int  // of the terminal, or what COLUMNS says; 0 where neither does
 	color       bool // wanted, where there is a terminal
 	now         func() time.Time
-	data        string // folder of the store
-	dataGiven   bool   // by a flag or the environment
+	data        string         // folder of the store
+	dataGiven   bool           // by a flag or the environment
+	server      *client.Client // that is asked instead of the folder; nil: none is
+	flags       serverFlags    // that it was made of
 }
 
 // defaultData is the folder of the store where nothing says which.
@@ -62,6 +66,7 @@ const defaultData = "./chronodex-data"
 // grammar is the command line.
 type grammar struct {
 	Data string `help:"Folder of the store; ./chronodex-data when not given." env:"CHRONODEX_DATA" placeholder:"DIR"`
+	serverFlags
 
 	Import     importCmd     `cmd:"" help:"Read files into the store."`
 	Search     searchCmd     `cmd:"" help:"Find series by any word of their dimensions."`
@@ -73,6 +78,8 @@ type grammar struct {
 	Retain     retainCmd     `cmd:"" help:"Drop what is older than an age."`
 	Compact    compactCmd    `cmd:"" help:"Rewrite the store as small as it gets."`
 	Inspect    inspectCmd    `cmd:"" help:"Print the bytes of a file of the store."`
+	Status     statusCmd     `cmd:"" help:"Tell how large the store is."`
+	Tail       tailCmd       `cmd:"" help:"Print what is written to a server, as it comes."`
 	Serve      serveCmd      `cmd:"" help:"Serve the store to a network."`
 	Check      checkCmd      `cmd:"" help:"Verify every checksum of the store."`
 	Reindex    reindexCmd    `cmd:"" help:"Build the index anew."`
@@ -128,6 +135,10 @@ func (s *session) run(ctx context.Context, args []string) int {
 		return s.fail(&usageError{err})
 	}
 	s.data, s.dataGiven = cmp.Or(g.Data, defaultData), g.Data != ""
+	s.flags = g.serverFlags
+	if err := s.place(k, &g); err != nil {
+		return s.fail(err)
+	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	return s.fail(k.Run(s))
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/index"
 	"github.com/chronodex/chronodex/internal/render"
 	"github.com/chronodex/chronodex/shard"
 )
@@ -138,19 +140,24 @@ func (c *deleteCmd) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if !c.Yes {
-		return s.withStore(func(set *shard.Set) error {
-			_, total, err := set.Search(ctx, f, 1)
+		return s.ask(0, func(from store) error {
+			_, total, err := from.Search(ctx, f, 1)
 			if err == nil {
 				fmt.Fprintf(s.out, "would delete the observations of %s in %v; --yes does it\n", count(int64(total), "series"), span)
 			}
 			return err
 		})
 	}
-	return s.withWriter(func(set *shard.Set) error {
-		n, err := set.Delete(ctx, f, span)
-		if err == nil {
-			fmt.Fprintf(s.out, "deleted the observations of %s in %v\n", count(n, "series"), span)
-		}
-		return err
-	})
+	if s.server != nil {
+		return c.delete(ctx, s, remote{s.server}, f, span)
+	}
+	return s.withWriter(func(set *shard.Set) error { return c.delete(ctx, s, folder{set, s, 0}, f, span) })
+}
+
+func (c *deleteCmd) delete(ctx context.Context, s *session, from store, f index.Filter, span chunk.Span) error {
+	n, err := from.Delete(ctx, f, span)
+	if err == nil {
+		fmt.Fprintf(s.out, "deleted the observations of %s in %v\n", count(n, "series"), span)
+	}
+	return err
 }

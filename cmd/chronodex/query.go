@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/chronodex/chronodex/internal/render"
 	"github.com/chronodex/chronodex/query"
-	"github.com/chronodex/chronodex/shard"
 )
 
 // queryCmd answers a query.
@@ -19,9 +19,12 @@ type queryCmd struct {
 	rangeFlags
 	Time   string `help:"Write times as RFC 3339, or as integers of a unit: ${enum}." enum:"rfc3339,ns,us,ms,s" default:"rfc3339" placeholder:"FORM"`
 	All    bool   `help:"Show all rows of a table."`
-	Memory int64  `help:"MiB of memory that the query may take." default:"1024" placeholder:"MIB"`
+	Memory int64  `help:"MiB of memory that the query may take; 1024 when not given." placeholder:"MIB"`
 	Stats  bool   `help:"Tell on stderr what was read, and how long it took."`
 }
+
+// defaultMemory is the MiB of memory that a query may take.
+const defaultMemory = 1024
 
 // Help is printed behind the flags.
 func (*queryCmd) Help() string {
@@ -46,8 +49,11 @@ func (c *queryCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.withStore(func(set *shard.Set) error {
-		r, err := s.engine(set, c.Memory<<20).Run(ctx, q, query.Request{Span: span, Location: loc})
+	if s.server != nil && c.Memory != 0 {
+		return &usageError{errors.New("--memory: how much a query may take there is for the server to say (limits.query_memory)")}
+	}
+	return s.ask(cmp.Or(c.Memory, defaultMemory)<<20, func(from store) error {
+		r, err := from.Query(ctx, q, query.Request{Span: span, Location: loc})
 		if err != nil {
 			return err
 		}

@@ -8,9 +8,8 @@ import (
 	"strings"
 
 	"github.com/chronodex/chronodex/chunk"
-	"github.com/chronodex/chronodex/internal/literal"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/render"
-	"github.com/chronodex/chronodex/shard"
 )
 
 // searchCmd finds series.
@@ -38,20 +37,20 @@ func (c *searchCmd) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.withStore(func(set *shard.Set) error {
-		found, total, err := set.Search(ctx, f, c.Limit)
+	return s.ask(0, func(from store) error {
+		found, total, err := from.Search(ctx, f, c.Limit)
 		if err != nil {
 			return err
 		}
 		if total == 0 {
-			c.hint(ctx, s, set)
+			c.hint(ctx, s, from)
 		}
 		switch c.Format {
 		case "json":
 			return c.json(s, found, total)
 		case "ndjson":
 			for _, one := range found {
-				if _, err := fmt.Fprintf(s.out, "%s\n", seriesJSON(one)); err != nil {
+				if _, err := fmt.Fprintf(s.out, "%s\n", exchange.AppendSeries(nil, one)); err != nil {
 					return err
 				}
 			}
@@ -63,35 +62,21 @@ func (c *searchCmd) Run(ctx context.Context, s *session) error {
 
 // hint says how to find what the selector means as plain words, where that finds something: whoever
 // pastes java.lang:type=Memory asks for the dimension java.lang.
-func (c *searchCmd) hint(ctx context.Context, s *session, set *shard.Set) {
+func (c *searchCmd) hint(ctx context.Context, s *session, from store) {
 	quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(c.Selector) + `"`
 	f, err := parseSelector(quoted)
 	if err != nil {
 		return
 	}
-	if _, total, err := set.Search(ctx, f, 1); err == nil && total > 0 {
+	if _, total, err := from.Search(ctx, f, 1); err == nil && total > 0 {
 		s.complain("as words in a row, %s is in %s: quote it\n", quoted, count(int64(total), "series"))
 	}
-}
-
-// seriesJSON writes the identity of a series.
-func seriesJSON(s chunk.Series) []byte {
-	b := []byte(`{"dimensions":{`)
-	for i, p := range s.Dimensions {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = literal.AppendJSON(b, p.Name)
-		b = literal.AppendJSON(append(b, ':'), p.Value)
-	}
-	b = literal.AppendJSON(append(b, `},"kind":`...), s.Kind.String())
-	return append(b, '}')
 }
 
 func (c *searchCmd) json(s *session, found []chunk.Series, total int) error {
 	list := make([]json.RawMessage, len(found))
 	for i, one := range found {
-		list[i] = seriesJSON(one)
+		list[i] = exchange.AppendSeries(nil, one)
 	}
 	return printJSON(s, map[string]any{"series": list, "total": total})
 }

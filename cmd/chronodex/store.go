@@ -10,6 +10,7 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/index"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/query"
 	"github.com/chronodex/chronodex/shard"
 )
@@ -65,14 +66,7 @@ func (s *session) engine(set *shard.Set, memory int64) *query.Engine {
 
 // parseSelector reads a selector; an empty one selects all.
 func parseSelector(text string) (index.Filter, error) {
-	if text == "" {
-		return index.All(), nil
-	}
-	f, err := index.Parse(text)
-	if e := (*index.SyntaxError)(nil); errors.As(err, &e) {
-		return nil, &selectorError{text, e}
-	}
-	return f, err
+	return exchange.ParseSelector("selector", text)
 }
 
 // rangeFlags choose a span of time.
