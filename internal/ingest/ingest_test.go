@@ -258,7 +258,7 @@ x.ndjson:5: "x" follows the object: malformed input
 x.ndjson:6: "x" is not a time: malformed input
 x.ndjson:7: "true" is not a value of kind float64: malformed input
 x.ndjson:8: "[]" is not a JSON object: malformed input
-x.ndjson:9: "[1]]" is not a time or value: malformed input`,
+x.ndjson:9: "[1]" is not a time or value: malformed input`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

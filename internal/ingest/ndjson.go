@@ -8,9 +8,6 @@ import (
 	"github.com/chronodex/chronodex/internal/literal"
 )
 
-// maxDepth is how deep the JSON of a line may be nested.
-const maxDepth = 64
-
 // ndjsonDecoder reads one JSON object a line.
 type ndjsonDecoder struct {
 	c     *collector

@@ -68,6 +68,7 @@ func New(o Options) *Receiver {
 func (r *Receiver) Routes() []access.Route {
 	var all []access.Route
 	all = append(all, r.ownRoutes()...)
+	all = append(all, r.opentsdbRoutes()...)
 	all = append(all, r.promwriteRoutes()...)
 	all = append(all, r.influxRoutes()...)
 	all = append(all, r.otlpRoutes()...)

@@ -89,6 +89,10 @@ func (r *Rows) Define(text []byte, kind chunk.Kind, pairs []chunk.Dimension) (*S
 	return s, nil
 }
 
+// Row returns the index of the row of s, of which the last observation was added to the batch in
+// hand.
+func (s *Series) Row() int { return s.row }
+
 // samples returns the row of s.
 func (r *Rows) samples(s *Series, kind chunk.Kind) *chunk.Samples {
 	rows := r.batch.Rows

@@ -27,7 +27,6 @@ type Decoder struct {
 
 	line   int // since the last Reset
 	pairs  []chunk.Dimension
-	text   []byte
 	pickle pickle
 }
 
