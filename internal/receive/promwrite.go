@@ -91,7 +91,7 @@ type promwriteStore struct {
 func (s *promwriteStore) Store(req *http.Request, typ remote.WriteMessageType) (*remote.WriteResponse, error) {
 	d, ok := s.decoders.Get().(*promwrite.Decoder)
 	if !ok {
-		d = &promwrite.Decoder{Known: &s.known}
+		d = &promwrite.Decoder{Builder: promwrite.Builder{Known: &s.known}}
 	}
 	defer s.decoders.Put(d)
 	d.Now, d.Who = s.r.o.Now().UnixNano(), access.From(req.Context()).Name
@@ -134,11 +134,11 @@ func (s *promwriteStore) Store(req *http.Request, typ remote.WriteMessageType) (
 		}
 	}
 	answer.SetStatusCode(http.StatusBadRequest)
-	return answer, partial(d, out.Refused, refused)
+	return answer, partial(&d.Builder, out.Refused, refused)
 }
 
 // partial says what of a message was not stored, and that the rest was.
-func partial(d *promwrite.Decoder, refused []gate.Refusal, n int64) error {
+func partial(d *promwrite.Builder, refused []gate.Refusal, n int64) error {
 	const described = 10
 	all := d.Reasons
 	for _, refusal := range refused {

@@ -49,7 +49,7 @@ func (d *Decoder) DecodeV1(m []byte) error {
 		return fmt.Errorf("nothing of a prometheus.WriteRequest, but field %d; is it of remote write 2.0, whose content type "+
 			"says proto=io.prometheus.write.v2.Request: %w", unknown, ErrMessage)
 	}
-	d.finish()
+	d.Finish()
 	return nil
 }
 
@@ -194,15 +194,15 @@ func (d *Decoder) metadataV1(m []byte) error {
 	}
 	for _, n := range texts {
 		if !d.valid[n] {
-			d.refuse(1, "metadata of %q is not UTF-8: %q", d.list[texts[0]], d.list[n])
+			d.Refuse(1, "metadata of %q is not UTF-8: %q", d.list[texts[0]], d.list[n])
 			return nil
 		}
 	}
 	if texts[0] == d.word(nil) {
-		d.refuse(1, "metadata without the name of a metric")
+		d.Refuse(1, "metadata without the name of a metric")
 		return nil
 	}
-	d.describe(d.list[texts[0]], Metadata{typeName(kind), d.list[texts[1]], d.list[texts[2]]})
+	d.AddMetadata(d.list[texts[0]], Metadata{typeName(kind), d.list[texts[1]], d.list[texts[2]]})
 	return nil
 }
 
@@ -254,7 +254,7 @@ func (d *Decoder) DecodeV2(m []byte) error {
 			return fmt.Errorf("timeseries: %w", err)
 		}
 	}
-	d.finish()
+	d.Finish()
 	return nil
 }
 
@@ -387,12 +387,12 @@ func (d *Decoder) describeV2(m description) {
 			continue
 		}
 		if int64(r) >= int64(len(d.symbols)) || !d.valid[d.symbols[r]] {
-			d.refuse(1, "metadata of %q refers to symbol %d of %d, or to one that is not UTF-8", m.metric, r, len(d.symbols))
+			d.Refuse(1, "metadata of %q refers to symbol %d of %d, or to one that is not UTF-8", m.metric, r, len(d.symbols))
 			return
 		}
 		texts[i] = d.list[d.symbols[r]]
 	}
 	if md := (Metadata{typeName(m.kind), texts[0], texts[1]}); md != (Metadata{}) {
-		d.describe(m.metric, md)
+		d.AddMetadata(m.metric, md)
 	}
 }

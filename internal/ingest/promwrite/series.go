@@ -1,11 +1,9 @@
 package promwrite
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -21,24 +19,17 @@ type series struct {
 
 	histograms [][]byte
 	exemplars  [][]byte
-	examples   []example // scratch
 
 	kind       uint64 // metadata
 	help, unit uint32 // symbols
 	described  bool
 }
 
-// An example is an exemplar as text.
-type example struct {
-	stamp    int64
-	from, to int
-}
-
 func (d *Decoder) begin() *series {
 	s := &d.one
 	*s = series{
 		first: len(d.times), floats: len(d.floats),
-		starts: s.starts[:0], histograms: s.histograms[:0], exemplars: s.exemplars[:0], examples: s.examples[:0],
+		starts: s.starts[:0], histograms: s.histograms[:0], exemplars: s.exemplars[:0],
 	}
 	return s
 }
@@ -67,7 +58,7 @@ func (d *Decoder) sample(m []byte, s *series, v2 bool) error {
 	}
 	t, ok := stamp(ms)
 	if !ok {
-		d.refuse(1, "a sample at %d ms, which is out of range", ms)
+		d.Refuse(1, "a sample at %d ms, which is out of range", ms)
 		return nil
 	}
 	if start != 0 || len(s.starts) > 0 {
@@ -85,7 +76,7 @@ func (d *Decoder) sample(m []byte, s *series, v2 bool) error {
 func (d *Decoder) drop(s *series, v2 bool) error {
 	n := len(d.times) - s.first + len(s.histograms) + len(s.exemplars)
 	d.times, d.floats = d.times[:s.first], d.floats[:s.floats]
-	d.refuse(max(n, 1), "%w", s.err)
+	d.Refuse(max(n, 1), "%w", s.err)
 	for _, m := range s.histograms {
 		if _, _, err := d.hist.decode(m, v2); err != nil {
 			return err
@@ -136,18 +127,11 @@ func (d *Decoder) emitHistograms(s *series, v2 bool) error {
 		if err != nil {
 			return err
 		}
-		t, ok := stamp(ms)
-		if !ok {
-			d.refuse(1, "a histogram of %v at %d ms, which is out of range", s.dims, ms)
-			continue
+		if t, ok := stamp(ms); ok {
+			d.histogram(s.dims, t, h)
+		} else {
+			d.Refuse(1, "a histogram of %v at %d ms, which is out of range", s.dims, ms)
 		}
-		if err := validate(h); err != nil {
-			d.refuse(1, "histogram of %v at %d ms: %w", s.dims, ms, err)
-			continue
-		}
-		from := len(d.text)
-		d.text = AppendHistogram(d.text, h)
-		d.addText(len(d.Batch.Rows), from, t)
 	}
 	if len(d.times) > first {
 		d.addRow(Histograms, s.dims, chunk.String, first)
@@ -155,75 +139,23 @@ func (d *Decoder) emitHistograms(s *series, v2 bool) error {
 	return nil
 }
 
-func validate(h Histogram) error {
-	if h.Float != nil {
-		return h.Float.Validate()
-	}
-	return h.Int.Validate()
-}
-
-// addText makes the text from on a value of the row that will be added with this number, unless it is too long.
-func (d *Decoder) addText(row, from int, t int64) {
-	if n := len(d.text) - from; n > maxText {
-		d.text = d.text[:from]
-		d.refuse(1, "a value of %d bytes, at most %d", n, maxText)
-		return
-	}
-	d.values = append(d.values, textSpan{row, from, len(d.text)})
-	d.times = append(d.times, t)
-}
-
-// emitExemplars appends the exemplars of s: one value for all of one stamp.
 func (d *Decoder) emitExemplars(s *series, v2 bool) error {
-	base, scratch := len(d.text), 0
 	for _, m := range s.exemplars {
 		e, ms, bad, err := d.exemplar(m, v2)
 		if err != nil {
 			return err
 		}
 		t, ok := stamp(ms)
-		if bad == nil && !ok {
-			bad = fmt.Errorf("at %d ms, which is out of range", ms)
-		}
-		if bad != nil {
-			d.refuse(1, "exemplar of %v: %w", s.dims, bad)
-			continue
-		}
-		from := len(d.text)
-		d.text = appendExemplar(d.text, e)
-		s.examples = append(s.examples, example{t, from, len(d.text)})
-	}
-	if len(s.examples) == 0 {
-		return nil
-	}
-	dims, err := d.standIn(s.dims, ExemplarOf)
-	if err != nil {
-		d.text = d.text[:base]
-		d.refuse(len(s.examples), "exemplars of %v: %w", s.dims, err)
-		return nil
-	}
-	slices.SortStableFunc(s.examples, func(a, b example) int { return cmp.Compare(a.stamp, b.stamp) })
-	first, stored := len(d.times), 0
-	for i := 0; i < len(s.examples); {
-		from, t := len(d.text), s.examples[i].stamp
-		d.text = append(d.text, '[')
-		for scratch = i; i < len(s.examples) && s.examples[i].stamp == t; i++ {
-			if i > scratch {
-				d.text = append(d.text, ',')
-			}
-			d.text = append(d.text, d.text[s.examples[i].from:s.examples[i].to]...)
-		}
-		d.text = append(d.text, ']')
-		before := len(d.times)
-		d.addText(len(d.Batch.Rows), from, t)
-		if len(d.times) > before {
-			stored += i - scratch
+		switch {
+		case bad != nil:
+			d.Refuse(1, "exemplar of %v: %w", s.dims, bad)
+		case !ok:
+			d.Refuse(1, "an exemplar of %v at %d ms, which is out of range", s.dims, ms)
+		default:
+			d.AddExemplar(s.dims, t, e)
 		}
 	}
-	if len(d.times) > first {
-		d.addRow(Exemplars, dims, chunk.String, first)
-		d.Rows[len(d.Rows)-1].Count = stored
-	}
+	d.FlushExemplars(s.dims)
 	return nil
 }
 
@@ -254,90 +186,21 @@ func (d *Decoder) exemplar(m []byte, v2 bool) (e Exemplar, ms int64, bad, err er
 	if v2 && bad == nil {
 		bad = d.resolve()
 	}
-	sortPairs(d.pairs)
-	for i, p := range d.pairs {
-		if p.Name == "" {
-			bad = fmt.Errorf("a label without a name, and the value %q", p.Value)
-		} else if i > 0 && p.Name == d.pairs[i-1].Name {
-			bad = fmt.Errorf("label %q twice", p.Name)
-		}
-	}
 	e.Labels = d.pairs
 	return e, ms, bad, nil
 }
 
-// emitStarts appends the start times of the samples before last, where they are not known yet.
+// emitStarts appends the start times of the samples, whose stamps are the ones before last.
 func (d *Decoder) emitStarts(s *series, last int) {
-	key := uint64(0)
-	before, known := uint64(0), false
-	if d.Known != nil {
-		key = d.Known.Key(d.Who, StartOf) ^ s.dims.Hash()
-		if before, known = d.fresh[key]; !known {
-			before, known = d.Known.Has(key)
-		}
-	}
-	first, at := len(d.times), len(d.ints)
 	for i, ms := range s.starts {
 		t, ok := stamp(ms)
-		if ms == 0 || known && uint64(t) == before {
-			continue
-		}
 		if !ok {
-			d.refuse(1, "a start timestamp of %v at %d ms, which is out of range; its sample is stored", s.dims, ms)
-			continue
+			d.Refuse(1, "a start timestamp of %v at %d ms, which is out of range; its sample is stored", s.dims, ms)
+			t = 0
 		}
-		d.times = append(d.times, d.times[s.first+i])
-		d.ints = append(d.ints, t)
-		before, known = uint64(t), true
+		s.starts[i] = t
 	}
-	if len(d.times) == first {
-		return
-	}
-	dims, err := d.standIn(s.dims, StartOf)
-	if err != nil { // a label called start_of
-		d.times, d.ints = d.times[:first], d.ints[:at]
-		d.refuse(1, "start timestamps of %v: %w; its samples are stored", s.dims, err)
-		return
-	}
-	d.addRow(Starts, dims, chunk.Int64, first).Ints = d.ints[at:len(d.ints):len(d.ints)]
-	d.learn(key, before)
-}
-
-// learn notes what Known does not know yet.
-func (d *Decoder) learn(key, value uint64) {
-	if d.Known == nil {
-		return
-	}
-	if d.fresh == nil {
-		d.fresh = make(map[uint64]uint64)
-	}
-	d.fresh[key] = value
-}
-
-// describe appends the metadata of a metric, where it is not known yet.
-func (d *Decoder) describe(metric string, m Metadata) {
-	if d.Known != nil {
-		key := d.Known.Key(d.Who, MetadataOf, metric, m.Type, m.Help, m.Unit)
-		if _, known := d.fresh[key]; known {
-			return
-		}
-		if _, known := d.Known.Has(key); known {
-			return
-		}
-		d.learn(key, 0)
-	}
-	dims, err := d.canonical([]chunk.Dimension{{Name: MetadataOf, Value: metric}})
-	if err != nil {
-		d.refuse(1, "metadata of %q: %w", metric, err)
-		return
-	}
-	first, from := len(d.times), len(d.text)
-	d.text = AppendMetadata(d.text, m)
-	// Different metadata of one metric, from two jobs, must not share a stamp.
-	d.addText(len(d.Batch.Rows), from, d.Now+int64(len(d.Batch.Rows)))
-	if len(d.times) > first {
-		d.addRow(MetadataRow, dims, chunk.String, first)
-	}
+	d.AddStarts(s.dims, d.times[s.first:last], s.starts)
 }
 
 // typeName returns the name of a metric's type by its number, which both versions share.
