@@ -11,6 +11,7 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/access"
+	"github.com/chronodex/chronodex/internal/ingest/promtext"
 )
 
 // An ownFormat is a format of /v1/write.
@@ -28,6 +29,9 @@ func (r *Receiver) ownFormats() map[string]ownFormat {
 		"ndjson": r.ownText("ndjson", "application/x-ndjson", "application/ndjson", "application/jsonl"),
 		"csv":    r.ownText("csv", "text/csv"),
 		"influx": r.ownText("influx"),
+
+		"prometheus":  r.ownExposition(promtext.Text),
+		"openmetrics": r.ownExposition(promtext.OpenMetrics, promtext.OpenMetrics),
 	}
 }
 

@@ -34,6 +34,7 @@ type Receiver struct {
 	counters sync.Map // of *protocolCounter by the protocol's name
 	own      map[string]ownFormat
 	prom     promwriteStore
+	promtext sync.Pool // of *promtext.Decoder
 	influx   influxMemory
 	otlp     otlpMemory
 	listening
@@ -70,6 +71,7 @@ func (r *Receiver) Routes() []access.Route {
 	all = append(all, r.ownRoutes()...)
 	all = append(all, r.opentsdbRoutes()...)
 	all = append(all, r.promwriteRoutes()...)
+	all = append(all, r.promtextRoutes()...)
 	all = append(all, r.influxRoutes()...)
 	all = append(all, r.otlpRoutes()...)
 	return all

@@ -29,6 +29,7 @@ var floors = map[string]int{
 	"internal/exchange": 5, "internal/export": 5,
 	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols too
 	"internal/ingest/otlp":      5,
+	"internal/ingest/promtext":  5,
 	// 5: internal/ingest/… decoders of wire protocols
 
 	// what decoders of wire protocols share, and the decoders

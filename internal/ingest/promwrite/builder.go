@@ -346,3 +346,9 @@ func (b *Builder) standIn(dims chunk.Dimensions, name string) (chunk.Dimensions,
 	}
 	return out, nil
 }
+
+// Sorted is [Builder.Canonical] of pairs in any order, which it sorts in place.
+func (b *Builder) Sorted(pairs []chunk.Dimension) (chunk.Dimensions, error) {
+	sortPairs(pairs)
+	return b.Canonical(pairs)
+}

@@ -1,6 +1,7 @@
 package promwrite
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/chronodex/chronodex/chunk"
@@ -43,4 +44,27 @@ func LabelName(dimension string) string {
 func likeMetric(name string) bool {
 	rest, ok := strings.CutPrefix(name, chunk.MetricName)
 	return ok && strings.Trim(rest, "_") == ""
+}
+
+// AppendLabel appends a label as a dimension; one without a value is none.
+func AppendLabel(pairs []chunk.Dimension, name, value string) []chunk.Dimension {
+	if value == "" {
+		return pairs
+	}
+	return append(pairs, chunk.Dimension{Name: DimensionName(name), Value: value})
+}
+
+// SetLabel sets a label among dimensions, and removes it where value is "".
+func SetLabel(pairs []chunk.Dimension, name, value string) []chunk.Dimension {
+	name = DimensionName(name)
+	at := slices.IndexFunc(pairs, func(p chunk.Dimension) bool { return p.Name == name })
+	switch {
+	case at < 0 && value != "":
+		return append(pairs, chunk.Dimension{Name: name, Value: value})
+	case at >= 0 && value != "":
+		pairs[at].Value = value
+	case at >= 0:
+		return slices.Delete(pairs, at, at+1)
+	}
+	return pairs
 }
