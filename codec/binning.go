@@ -23,20 +23,32 @@ type slot struct {
 	count     int
 }
 
-// bins appends u as bins, or returns nothing where that cannot pay.
-func (e *encoder) bins(dst []byte, u []uint64, p plan) []byte {
+// What decoding a value of bins takes, in nanoseconds: with offsets, and where each bin is one value.
+const (
+	offsetCost = 3
+	exactCost  = 1.8
+)
+
+// bins appends u as bins, or returns nothing where that cannot pay, and the nanoseconds that
+// decoding a value takes.
+func (e *encoder) bins(dst []byte, u []uint64, p plan) ([]byte, float64) {
 	sorted := e.sortedCopy(u, p.width)
-	var room [maxSlots + 1]slot
+	var room, exact [maxSlots + 1]slot
 	bins := joinSlots(slotsOf(room[:0], sorted, min(maxSlots, 16+len(u)/16)), len(u))
 	if len(bins) < 2 || len(bins) > maxBins {
-		return nil
+		return nil, 0
+	}
+	ns := float64(offsetCost)
+	const worth = 8 * decodeCost * (offsetCost - exactCost) // bits of a value
+	if each := exactSlots(exact[:0], sorted); each != nil && bitsOf(each, len(u)) <= bitsOf(bins, len(u))+worth*float64(len(u)) {
+		bins, ns = each, exactCost
 	}
 	symbols := grown(&e.symbols, len(u))
 	symbolsOf(symbols, u, bins)
 	e.huff.Reuse = huff0.ReusePolicyNone
 	code, _, err := huff0.Compress4X(symbols, &e.huff)
 	if err != nil {
-		return nil
+		return nil, 0
 	}
 	dst = appendHead(dst, formBins, p)
 	dst = binary.AppendUvarint(dst, uint64(len(bins)-1))
@@ -50,7 +62,32 @@ func (e *encoder) bins(dst []byte, u []uint64, p plan) []byte {
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(code)))
 	dst = append(dst, code...)
-	return appendOffsets(dst, u, symbols, bins, &widths)
+	return appendOffsets(dst, u, symbols, bins, &widths), ns
+}
+
+// exactSlots returns a slot for each distinct latent, nil where there are more than maxSlots.
+func exactSlots(slots []slot, sorted []uint64) []slot {
+	for from := 0; from < len(sorted); {
+		if len(slots) == maxSlots {
+			return nil
+		}
+		end := from + 1
+		for end < len(sorted) && sorted[end] == sorted[from] {
+			end++
+		}
+		slots = append(slots, slot{sorted[from], sorted[from], end - from})
+		from = end
+	}
+	return slots
+}
+
+// bitsOf returns about how many bits n latents in bins take.
+func bitsOf(bins []slot, n int) float64 {
+	sum, logN := 0.0, math.Log2(float64(n))
+	for _, b := range bins {
+		sum += binBits + float64(b.count)*(max(1, logN-log2(b.count))+float64(bits.Len64(b.high-b.low)))
+	}
+	return sum
 }
 
 // symbolsOf finds the bin of each latent.

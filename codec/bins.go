@@ -42,6 +42,10 @@ func (r *reader) bins(dst []int64, base, gcd int64) {
 	if r.bad {
 		return
 	}
+	if widest == 0 {
+		lowers(dst, symbols, &table)
+		return
+	}
 	if n := offsets(dst, symbols, &table, widest, gcd, r.padded()); n >= 0 {
 		r.take(n)
 	} else {
@@ -67,6 +71,22 @@ func (r *reader) huffman(symbols, code []byte) []byte {
 		return nil
 	}
 	return out
+}
+
+// lowers puts for each symbol the lower end of its bin, for bins of one value each.
+func lowers(dst []int64, symbols []byte, table *[maxBins]bin) {
+	var lower [maxBins]int64
+	for i := range table {
+		lower[i] = table[i].lower
+	}
+	for len(dst) >= 4 && len(symbols) >= 4 {
+		d, s := (*[4]int64)(dst), (*[4]byte)(symbols)
+		d[0], d[1], d[2], d[3] = lower[s[0]], lower[s[1]], lower[s[2]], lower[s[3]]
+		dst, symbols = dst[4:], symbols[4:]
+	}
+	for i, s := range symbols {
+		dst[i] = lower[s]
+	}
 }
 
 // offsetBlock is after how many values the place among the offsets is checked.

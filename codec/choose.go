@@ -27,9 +27,9 @@ func (e *encoder) latents(dst []byte, u []uint64, p plan, depth int) ([]byte, fl
 		best = cost(len(dst)-start, n, 0.6+extra)
 	}
 	if e.profile == Dense && n >= minBinned {
-		trial := e.bins(e.levels[depth].form[:0], u, p)
+		trial, ns := e.bins(e.levels[depth].form[:0], u, p)
 		e.levels[depth].form = trial
-		if c := cost(len(trial), n, 3+extra) + binsCost; len(trial) > 0 && c < best {
+		if c := cost(len(trial), n, ns+extra) + binsCost; len(trial) > 0 && c < best {
 			dst, best = append(dst[:start], trial...), c
 		}
 	}
