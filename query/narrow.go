@@ -93,6 +93,7 @@ func (c comparison) possible(s *chunk.Stats, k float64) bool {
 type narrowing struct {
 	keep  int                                           // series, the first by dimensions; negative: all
 	prune func(list []piece, of []chunk.Series) []piece // drops pieces of one part, which are by series and then time; may be nil
+	edge  *ends                                         // of the pieces only one end is wanted; may be nil
 }
 
 // everything narrows nothing.
@@ -112,7 +113,7 @@ func (s *where) pruned(list []piece, kinds []chunk.Series) []piece {
 
 // pruned returns list without the pieces that s need not read: it counts what surely is in a piece,
 // from the end that is kept. The pieces are of one part, by series and then time.
-func (s *ends) pruned(list []piece, _ []chunk.Series) []piece {
+func (s *ends) pruned(list []piece, of []chunk.Series) []piece {
 	out := list[:0]
 	for from := 0; from < len(list); {
 		to := endOfSeries(list, from)
@@ -127,10 +128,40 @@ func (s *ends) pruned(list []piece, _ []chunk.Series) []piece {
 				have += surely(&series[high])
 			}
 		}
-		out = append(out, series[low:high]...)
+		for i := range series[low:high] {
+			p := series[low+i]
+			if _, ok := s.one(&p, of[p.series].Kind); ok {
+				p.Rows = 1
+			}
+			out = append(out, p)
+		}
 		from = to
 	}
 	return out
+}
+
+// one returns the one observation that is wanted of a piece, where statistics tell it exactly.
+func (s *ends) one(p *piece, kind chunk.Kind) (chunk.Samples, bool) {
+	if s == nil || s.n != 1 || !p.Exact || p.Stats.NaNs > 0 || p.Stats.Count == 0 {
+		return chunk.Samples{}, false
+	}
+	t, v := p.Stats.FirstTime, p.Stats.First
+	if s.tail {
+		t, v = p.Stats.LastTime, p.Stats.Last
+	}
+	out := chunk.Samples{Kind: kind, Times: []int64{t}}
+	switch kind {
+	case chunk.Float64:
+		out.Floats = []float64{v}
+	case chunk.Int64:
+		out.Ints = []int64{int64(v)}
+		return out, math.Abs(v) < 1<<53 // beyond, statistics are rounded
+	case chunk.Bool:
+		out.Bools = []bool{v != 0}
+	case chunk.String:
+		return out, false
+	}
+	return out, true
 }
 
 // surely returns how many observations are in p at least.

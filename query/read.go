@@ -114,6 +114,14 @@ func (rd *reader) work(ctx context.Context, w *worker, i int) (notes []string, e
 		}
 		p := &t.pieces[k]
 		stats.Chunks++
+		if s, ok := rd.stock.edge.one(p, rd.stock.series[p.series].Kind); ok {
+			stats.ChunksFromStats++
+			rd.place[i][k].rows, rd.place[i][k].times, rd.place[i][k].id = 1, s.Times, i<<32|k
+			if err := rd.store(p, &rd.place[i][k], &s); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		s, err := rd.stock.parts[t.part].Read(ctx, p.Piece, w.buffer(t.part))
 		if err != nil {
 			if err := f.failed(p, err); err != nil {

@@ -164,7 +164,7 @@ func (r *run) selected(ctx context.Context, s *selection, stages []stage, plan *
 			}
 		}
 	case *ends:
-		out, _, err := r.gather(ctx, s, narrowing{keep: -1, prune: first.pruned}, plan.stage(len(stages)))
+		out, _, err := r.gather(ctx, s, narrowing{keep: -1, prune: first.pruned, edge: first}, plan.stage(len(stages)))
 		return out, stages, err
 	case *where:
 		out, _, err := r.gather(ctx, s, narrowing{keep: -1, prune: first.pruned}, plan.stage(len(stages)))
@@ -189,6 +189,7 @@ func (r *run) gather(ctx context.Context, s *selection, n narrowing, plan *Plan)
 		return nil, false, err
 	}
 	defer stock.close() // nothing was written: what closing could say does not matter here
+	stock.edge = n.edge
 	plan.stage(2).selected(stock)
 	out, err := r.read(ctx, stock, plan.stage(1))
 	if err == nil {

@@ -20,6 +20,7 @@ type survey struct {
 
 	dropped bool // there are series that were not surveyed
 	stable  bool // parts are in memory: columns stay as they are
+	edge    *ends
 }
 
 // A task is work for one goroutine: consecutive pieces of one part.

@@ -28,7 +28,8 @@ type result struct {
 	written      int64   // bytes of files right after the last answer
 	settled      int64   // and when they are as small as they get
 	medians      map[string]time.Duration
-	answers      map[string]int // bytes of the last answer
+	cpu          map[string]float64 // ms of the server for each question, on average
+	answers      map[string]int     // bytes of the last answer
 }
 
 // measure writes the load to a new server, and asks the questions.
@@ -128,10 +129,11 @@ func post(ctx context.Context, client *http.Client, target string, body []byte) 
 // askAll asks each question some times, about other hosts and hours each time, the same ones for
 // every system.
 func askAll(ctx context.Context, p *process, l *load, o *options, r *result) error {
-	r.medians, r.answers = map[string]time.Duration{}, map[string]int{}
+	r.medians, r.cpu, r.answers = map[string]time.Duration{}, map[string]float64{}, map[string]int{}
 	for k, kind := range kinds {
 		rng := rand.New(rand.NewPCG(uint64(k), 9))
 		var took []time.Duration
+		before := p.cpu()
 		for i := range o.runs + 1 {
 			req, err := p.system.ask(p.base, makeQuestion(rng, kind, l))
 			if err != nil {
@@ -149,6 +151,7 @@ func askAll(ctx context.Context, p *process, l *load, o *options, r *result) err
 		}
 		slices.Sort(took)
 		r.medians[kind] = took[len(took)/2]
+		r.cpu[kind] = 1000 * (p.cpu() - before) / float64(o.runs+1)
 	}
 	return nil
 }
@@ -185,8 +188,8 @@ func report(w io.Writer, l *load, results []result) {
 	row("MiB resident: at most while writing", func(r *result) string { return fmt.Sprintf("%.0f", r.peak) })
 	if results[0].medians != nil {
 		for _, kind := range kinds {
-			row("ms "+kind+" (bytes of the answer)", func(r *result) string {
-				return fmt.Sprintf("%.2f (%d)", float64(r.medians[kind])/1e6, r.answers[kind])
+			row("ms "+kind+": median, processor time (bytes)", func(r *result) string {
+				return fmt.Sprintf("%.2f, %.2f (%d)", float64(r.medians[kind])/1e6, r.cpu[kind], r.answers[kind])
 			})
 		}
 	}
