@@ -84,42 +84,88 @@ func appendPoint(dst []byte, m int64, k int) []byte {
 // +Inf, -Inf, infinity (in any case) and NaN(0x…), correctly rounded. All of b must be the
 // number, and a float64 must be able to hold it: 1e400 is refused.
 func ParseFloat(b []byte) (float64, bool) {
+	if v, n := FloatPrefix(b); n == len(b) && n > 0 {
+		return v, true
+	}
+	return parseSlow(b)
+}
+
+// FloatPrefix reads the decimal number that b begins with, correctly rounded, and returns how many
+// bytes it is: up to the first byte that cannot belong to a number. It returns no bytes where there
+// is none, and where it takes [ParseFloat] to say whether there is.
+func FloatPrefix(b []byte) (v float64, n int) {
 	i, neg := 0, false
 	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
 		neg, i = b[0] == '-', 1
 	}
 	var m uint64
-	digits, point := 0, -1
-	for ; i < len(b); i++ {
-		c := b[i]
-		if d := c - '0'; d <= 9 {
-			m = m*10 + uint64(d)
-			if digits++; digits > 18 {
-				return parseSlow(b)
-			}
-			continue
-		}
-		if c != '.' || point >= 0 {
-			return parseSlow(b)
-		}
-		point = digits
+	first := i
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		m = m*10 + uint64(b[i]-'0')
 	}
-	if digits == 0 || m > 1<<53 {
-		return parseSlow(b)
+	digits, exp := i-first, 0
+	if i < len(b) && b[i] == '.' {
+		point := i + 1
+		for i = point; i < len(b) && b[i]-'0' <= 9; i++ {
+			m = m*10 + uint64(b[i]-'0')
+		}
+		exp = point - i
+		digits -= exp
 	}
-	v := float64(m)
-	if point >= 0 {
-		v /= pow10[digits-point]
+	if i < len(b) && b[i]|0x20 == 'e' {
+		e, k := exponent(b[i+1:])
+		if k == 0 {
+			return 0, 0
+		}
+		i, exp = i+1+k, exp+e
+	}
+	switch {
+	case digits == 0:
+		return 0, 0
+	case digits > 18 || m > 1<<53 || exp < -22 || exp > 22:
+		v, err := strconv.ParseFloat(string(b[:i]), 64)
+		if err != nil || i > maxFloatText {
+			return 0, 0
+		}
+		return v, i
+	case exp < 0:
+		v = float64(m) / pow10[-exp]
+	default:
+		v = float64(m) * pow10[exp]
 	}
 	if neg {
 		v = -v
 	}
-	return v, true
+	return v, i
 }
+
+// exponent reads the exponent that b begins with, of at most three digits, and how many bytes it is.
+func exponent(b []byte) (e, n int) {
+	i := 0
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		i = 1
+	}
+	first := i
+	for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		if e = e*10 + int(b[i]-'0'); i-first >= 3 {
+			return 0, 0
+		}
+	}
+	if i == first {
+		return 0, 0
+	}
+	if b[0] == '-' {
+		e = -e
+	}
+	return e, i
+}
+
+// maxFloatText is how long the text of a number may be.
+const maxFloatText = 1024
 
 // parseSlow reads what the short way of [ParseFloat] does not.
 func parseSlow(b []byte) (float64, bool) {
-	if len(b) == 0 || len(b) > 1024 {
+	if len(b) == 0 || len(b) > maxFloatText {
 		return 0, false
 	}
 	for _, c := range b {
