@@ -14,16 +14,6 @@ type Admission struct {
 	Refuse func(row int, reason error)     // is told of each row that is not stored
 }
 
-// check says why a row is not stored, where last is the last one that is.
-func (a *Admission) check(row, last *chunk.BatchRow) error {
-	if a.Row != nil {
-		if err := a.Row(row); err != nil {
-			return err
-		}
-	}
-	return validRow(row, last)
-}
-
 func (a *Admission) refuse(row int, reason error) {
 	if a.Refuse != nil {
 		a.Refuse(row, reason)
@@ -31,23 +21,30 @@ func (a *Admission) refuse(row int, reason error) {
 }
 
 // validate says what keeps a batch from being stored as a whole, or nil.
-func validate(b *chunk.Batch) error {
+func (s *Set) validate(b *chunk.Batch) error {
 	var last *chunk.BatchRow
 	for i := range b.Rows {
-		if err := validRow(&b.Rows[i], last); err != nil {
+		row := &b.Rows[i]
+		_, noted := s.noted(row)
+		if err := validRow(row, last, noted); err != nil {
 			return fmt.Errorf("row %d: %w", i, err)
 		}
-		last = &b.Rows[i]
+		last = row
 	}
 	return nil
 }
 
-// validRow says what keeps a row from being stored, where last, which may be nil, is valid.
-func validRow(r, last *chunk.BatchRow) error {
+// validRow says what keeps a row from being stored, where last, which may be nil, is valid. The
+// dimensions of a series that is noted need not be looked at.
+func validRow(r, last *chunk.BatchRow, noted bool) error {
 	if !r.Samples.Valid() {
 		return fmt.Errorf("series %v: columns of different lengths or kinds: %w", r.Dimensions, ErrInvalid)
 	}
-	if last == nil || !sameSlice(r.Dimensions, last.Dimensions) {
+	switch {
+	case noted || last != nil && sameSlice(r.Dimensions, last.Dimensions):
+	case r.Ref != nil && r.Dimensions == nil:
+		return fmt.Errorf("neither dimensions nor a reference to a series: %w", ErrInvalid)
+	default:
 		if err := r.Dimensions.Validate(); err != nil {
 			return fmt.Errorf("%w: %w", err, ErrInvalid)
 		}

@@ -18,7 +18,7 @@ func (s *Set) Append(ctx context.Context, b *chunk.Batch) error {
 	if err := s.usable(); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
-	if err := validate(b); err != nil {
+	if err := s.validate(b); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
 	return s.append(ctx, b, nil)
@@ -76,8 +76,9 @@ func sameSlice(a, b chunk.Dimensions) bool {
 // A routedRow is a row of a batch on its way to its shard.
 type routedRow struct {
 	ordinal    uint32
-	dimensions chunk.Dimensions
+	dimensions chunk.Dimensions // nil where the batch names the series by its ref only
 	samples    *chunk.Samples
+	inHead     bool
 }
 
 // A router is the memory for routing batches, used by one goroutine at a time.
@@ -105,37 +106,60 @@ func (s *Set) route(b *chunk.Batch, adm *Admission) *router {
 		r.parts, r.next = make([][]routedRow, len(s.shards)), make([]uint32, len(s.shards))
 	}
 	clear(r.next)
-	var last *chunk.BatchRow // that was let in
 	p := placement{next: r.next}
 	for i := range b.Rows {
-		row := &b.Rows[i]
-		if adm != nil {
-			if err := adm.check(row, last); err != nil {
-				adm.refuse(i, err)
-				continue
-			}
+		if err := s.routeRow(r, &p, &b.Rows[i], adm); err != nil {
+			adm.refuse(i, err)
 		}
-		if row.Samples.Len() == 0 {
-			continue
-		}
-		if last == nil || last.Samples.Kind != row.Samples.Kind || !sameSlice(last.Dimensions, row.Dimensions) {
-			if err := s.place(&p, row.Dimensions, row.Samples.Kind, adm); err != nil {
-				adm.refuse(i, err)
-				continue
-			}
-			r.next[p.shard] = p.ordinal + 1
-		}
-		last = row
-		r.parts[p.shard] = append(r.parts[p.shard], routedRow{p.ordinal, row.Dimensions, &row.Samples})
 	}
 	return r
 }
 
+// routeRow enters one row into r. An error is that of the admission, or says that the row is not
+// valid, which only the admission asks.
+func (s *Set) routeRow(r *router, p *placement, row *chunk.BatchRow, adm *Admission) error {
+	at, noted := s.noted(row)
+	own := true // the dimensions are those that the ref notes
+	if adm != nil {
+		if adm.Row != nil {
+			if row.Dimensions == nil && noted {
+				s.identify(row)
+			}
+			before := row.Dimensions
+			if err := adm.Row(row); err != nil {
+				return err
+			}
+			own = sameSlice(before, row.Dimensions)
+			noted = noted && own
+		}
+		if err := validRow(row, p.last, noted); err != nil {
+			return err
+		}
+	}
+	if row.Samples.Len() == 0 {
+		return nil
+	}
+	if !noted {
+		if last := p.last; last == nil || last.Samples.Kind != row.Samples.Kind || !sameSlice(last.Dimensions, row.Dimensions) {
+			if err := s.place(p, row.Dimensions, row.Samples.Kind, adm); err != nil {
+				return err
+			}
+			r.next[p.shard] = p.ordinal + 1
+		}
+		p.last, at = row, p.address
+		if row.Ref != nil && own {
+			at.note(row.Ref, row.Samples.Kind)
+		}
+	}
+	r.parts[at.shard] = append(r.parts[at.shard], routedRow{ordinal: at.ordinal, dimensions: row.Dimensions, samples: &row.Samples})
+	return nil
+}
+
 // A placement is the place of a series, and what helps to find the next one.
 type placement struct {
-	shard   int
-	ordinal uint32
-	next    []uint32 // by shard: the ordinal after that of the last row
+	address
+	last *chunk.BatchRow // that has it
+	next []uint32        // by shard: the ordinal after that of the last row
 }
 
 // place makes p the shard and the ordinal of a series, see the package comment. Who scrapes sends
@@ -186,8 +210,9 @@ func (s *Shard) append(rows []routedRow) error {
 	defer w.release()
 	w.shard, w.head = s, s.activeHead()
 	w.enc.reset()
-	for _, r := range rows {
-		if err := w.add(r); err != nil {
+	w.head.mark(rows)
+	for i := range rows {
+		if err := w.add(&rows[i]); err != nil {
 			return err
 		}
 	}
@@ -208,6 +233,7 @@ type appendRun struct {
 	cut     int       // so many of them are in records that were handed over
 	tickets []ticket
 	grown   int64 // bytes that the head grew
+	dims    chunk.Dimensions
 }
 
 // A ticket is a record that was handed over, and the rows in it.
@@ -220,15 +246,19 @@ type ticket struct {
 func (w *appendRun) release() {
 	clear(w.rows)
 	w.enc.reset()
-	*w = appendRun{enc: w.enc, rows: w.rows[:0], tickets: w.tickets[:0]}
+	clear(w.dims)
+	*w = appendRun{enc: w.enc, rows: w.rows[:0], tickets: w.tickets[:0], dims: w.dims[:0]}
 	appendRuns.Put(w)
 }
 
 // add encodes one row, cut where it is long.
-func (w *appendRun) add(r routedRow) error {
-	identity := r.dimensions
-	if w.head.has(r.ordinal) {
-		identity = nil
+func (w *appendRun) add(r *routedRow) error {
+	var identity chunk.Dimensions
+	if !r.inHead {
+		if identity = r.dimensions; identity == nil {
+			w.dims = w.shard.table.appendDims(w.dims[:0], r.ordinal)
+			identity = w.dims
+		}
 	}
 	n := r.samples.Len()
 	if n <= rowsPerRecord && r.samples.Kind != chunk.String {

@@ -52,11 +52,14 @@ type headRef struct {
 
 func newHead() *head { return &head{set: roaring.New(), low: math.MaxInt64} }
 
-// has reports whether the series o is in h, or was.
-func (h *head) has(o uint32) bool {
+// mark notes which rows are of series that are in h, or were.
+func (h *head) mark(rows []routedRow) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	return int(o) < len(h.at) && h.at[o] != 0
+	for i := range rows {
+		o := int(rows[i].ordinal)
+		rows[i].inHead = o < len(h.at) && h.at[o] != 0
+	}
 }
 
 // append adds observations, which it copies, in the order of the log, and returns by how many

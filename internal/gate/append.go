@@ -61,6 +61,9 @@ func (g *Gate) append(ctx context.Context, b *chunk.Batch) (Outcome, error) {
 	if w.out.Stored == 0 && w.rate != nil && w.rated == len(w.out.Refused) {
 		return Outcome{}, w.rate
 	}
+	if g.watch.watching.Load() > 0 {
+		g.set.Identify(b)
+	}
 	g.publish(b, w.out.Refused)
 	return w.out, nil
 }
