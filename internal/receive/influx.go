@@ -34,7 +34,7 @@ func (r *Receiver) influxRoutes() []access.Route {
 }
 
 // influxCacheBytes bounds what is remembered of series from request to request, roughly.
-const influxCacheBytes = 48 << 20
+const influxCacheBytes = 64 << 20
 
 // influxMemory is what reading line protocol keeps from request to request. A decoder is needed
 // while a body is decoded, a buffer until the store has taken it: so there are no more decoders

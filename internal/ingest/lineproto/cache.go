@@ -14,11 +14,12 @@ const (
 	maxGroupFields = 1 << 12 // of a line whose group is remembered
 )
 
-// What a series and a group take in memory, roughly, with the slack of their tables.
+// What a series, a group and a field of one take in memory, roughly, with the slack of their tables
+// and what two decoders note about them.
 const (
-	seriesCost = 72
-	groupCost  = 64
-	memberCost = 6
+	seriesCost = 56
+	groupCost  = 52
+	memberCost = 5
 )
 
 // A key is a hash by two seeds that nobody can know: what has equal keys is taken to be equal.
@@ -36,12 +37,12 @@ type Cache struct {
 	schemas  []*schema
 	schemaOf map[string]uint32 // by the fields as a schema has them
 	text     int               // bytes of the schemas
-	groups   []group
-	slots    []slot // of groups, open addressing; a power of two
-	members  []uint32
+	groups   []uint32          // by number: the first of its members
+	members  []uint32          // series
 	refs     []*refBlock
-	series   uint32
-	seriesOf map[key]uint32 // by identity
+	series   uint32 // how many there are
+	groupOf  table  // by measurement, tags and schema
+	seriesOf table  // by identity
 }
 
 // A schema is the fields of a line: their names as written and their kinds, in order.
@@ -52,17 +53,6 @@ type schema struct {
 type field struct {
 	text string // as written, with the equals sign
 	kind chunk.Kind
-}
-
-// A group is the series of all lines with one measurement, tags and schema.
-type group struct {
-	schema uint32
-	first  uint32 // of the members
-}
-
-type slot struct {
-	key   key
-	group uint32 // its number + 1; 0 is free
 }
 
 const refBlockLen = 512
@@ -83,8 +73,7 @@ func (c *Cache) forget() {
 	c.used, c.text, c.series = 0, 0, 0
 	c.schemas, c.schemaOf = nil, make(map[string]uint32)
 	c.groups, c.members, c.refs = nil, nil, nil
-	c.slots = make([]slot, 64)
-	c.seriesOf = make(map[key]uint32)
+	c.groupOf, c.seriesOf = table{}, table{}
 }
 
 func (c *Cache) hash(b []byte) key {
@@ -100,20 +89,6 @@ func mix(x uint64) uint64 {
 	x ^= x >> 32
 	x *= 0xd6e8feb86659fd93
 	return x ^ x>>32
-}
-
-// find returns the number of the group with key k. The caller holds mu.
-func (c *Cache) find(k key) (uint32, bool) {
-	mask := uint64(len(c.slots) - 1)
-	for i := k[0] & mask; ; i = (i + 1) & mask {
-		s := &c.slots[i]
-		if s.group == 0 {
-			return 0, false
-		}
-		if s.key == k {
-			return s.group - 1, true
-		}
-	}
 }
 
 // learn remembers the schema of fields, which text names.
@@ -135,63 +110,43 @@ func (c *Cache) learn(text []byte, fields []rawField) {
 	c.text += len(text)
 }
 
-// add remembers a group, whose series have the keys, and returns its number. Where that is too
-// much, all is forgotten; the schema is then another one.
-func (c *Cache) add(k key, s uint32, epoch uint32, series []key) (uint32, bool) {
+// add remembers a group, whose series have the identities, and returns its number. Where that is
+// too much, or all was forgotten since epoch, it is not remembered.
+func (c *Cache) add(k key, epoch uint32, identities []key) (uint32, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.epoch != epoch {
 		return 0, false // and the schema with it
 	}
-	if n, ok := c.find(k); ok {
+	if n, ok := c.groupOf.find(k); ok {
 		return n, true
 	}
 	if c.used > c.limit {
 		c.forget()
 		return 0, false
 	}
-	g := group{schema: s, first: uint32(len(c.members))}
-	for _, id := range series {
-		n, ok := c.seriesOf[id]
+	n := uint32(len(c.groups))
+	c.groups = append(c.groups, uint32(len(c.members)))
+	for _, id := range identities {
+		m, ok := c.seriesOf.find(id)
 		if !ok {
-			n = c.series
+			m = c.series
 			c.series++
-			c.seriesOf[id] = n
+			c.seriesOf.put(id, m)
 			c.used += seriesCost
-			if n%refBlockLen == 0 {
+			if m%refBlockLen == 0 {
 				c.refs = append(c.refs, new(refBlock))
 			}
 		}
-		c.members = append(c.members, n)
+		c.members = append(c.members, m)
 	}
-	c.used += groupCost + memberCost*int64(len(series))
-	n := uint32(len(c.groups))
-	c.groups = append(c.groups, g)
-	if len(c.groups)*3 > len(c.slots)*2 {
-		c.grow()
-	}
-	c.place(slot{k, n + 1})
+	c.groupOf.put(k, n)
+	c.used += groupCost + memberCost*int64(len(identities))
 	return n, true
 }
 
-func (c *Cache) place(s slot) {
-	mask := uint64(len(c.slots) - 1)
-	i := s.key[0] & mask
-	for c.slots[i].group != 0 {
-		i = (i + 1) & mask
-	}
-	c.slots[i] = s
-}
-
-func (c *Cache) grow() {
-	old := c.slots
-	c.slots = make([]slot, 2*len(old))
-	for _, s := range old {
-		if s.group != 0 {
-			c.place(s)
-		}
-	}
-}
+// membersOf returns the n series of a group. The caller holds mu.
+func (c *Cache) membersOf(group uint32, n int) []uint32 { return c.members[c.groups[group]:][:n] }
 
 // ref returns the note of a series. The caller holds mu.
 func (c *Cache) ref(series uint32) *chunk.Ref {

@@ -210,7 +210,7 @@ func (d *Decoder) add(l *line) error {
 	s := d.c.schemas[l.schema]
 	d.follow(l.schema)
 	k := l.id.with(uint64(l.schema))
-	g, ok := d.c.find(k)
+	g, ok := d.c.groupOf.find(k)
 	var at int
 	if ok && int(g) < len(d.local) && d.local[g].generation == d.generation {
 		at = int(d.local[g].opened)
@@ -261,7 +261,7 @@ func (d *Decoder) open(l *line, s *schema, k key, g uint32, known bool) (int, er
 			d.ids = append(d.ids, d.c.hash(d.scratch))
 		}
 		epoch := d.epoch
-		d.unlocked(func() { g, known = d.c.add(k, l.schema, epoch, d.ids) })
+		d.unlocked(func() { g, known = d.c.add(k, epoch, d.ids) })
 		known = known && epoch == d.epoch
 	}
 	at := d.b.open(len(s.fields), d.line)
@@ -280,7 +280,7 @@ func (d *Decoder) open(l *line, s *schema, k key, g uint32, known bool) (int, er
 		d.local = append(d.local, place{})
 	}
 	d.local[g] = place{d.generation, uint32(at)}
-	for i, m := range d.c.members[d.c.groups[g].first:][:len(s.fields)] {
+	for i, m := range d.c.membersOf(g, len(s.fields)) {
 		rows[i].Ref = d.c.ref(m)
 		d.own(m, g)
 	}
@@ -289,7 +289,7 @@ func (d *Decoder) open(l *line, s *schema, k key, g uint32, known bool) (int, er
 
 // noted reports whether the store knows all series of a group.
 func (d *Decoder) noted(g uint32, n int) bool {
-	for _, m := range d.c.members[d.c.groups[g].first:][:n] {
+	for _, m := range d.c.membersOf(g, n) {
 		if d.c.ref(m).Load() == 0 {
 			return false
 		}

@@ -90,7 +90,8 @@ func (d *Decoder) expect(l *line, s *schema) bool {
 		var n int
 		switch f.kind {
 		case chunk.Float64:
-			v, n = readFloat(text[at:])
+			x, k := literal.FloatPrefix(text[at:])
+			v, n = math.Float64bits(x), k
 		case chunk.Int64:
 			v, n = readInt(text[at:])
 		}
@@ -105,53 +106,6 @@ func (d *Decoder) expect(l *line, s *schema) bool {
 	}
 	l.at = at
 	return true
-}
-
-// readFloat reads a plain decimal number at the head of b, and returns its bits and how many bytes
-// it has; 0 bytes where it takes more than that.
-func readFloat(b []byte) (bits uint64, n int) {
-	i := 0
-	if len(b) > 0 && b[0] == '-' {
-		i = 1
-	}
-	first := i
-	var m uint64
-	for ; i < len(b) && b[i]-'0' <= 9; i++ {
-		m = m*10 + uint64(b[i]-'0')
-	}
-	digits, decimals := i-first, 0
-	if i < len(b) && b[i] == '.' {
-		point := i + 1
-		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
-			m = m*10 + uint64(b[i]-'0')
-		}
-		decimals = i - point
-		digits += decimals
-	}
-	if i < len(b) && b[i] != ',' && b[i] != ' ' && b[i] != '\r' || digits == 0 {
-		return 0, 0
-	}
-	if digits > 18 || m > 1<<53 || decimals > 22 {
-		v, ok := literal.ParseFloat(b[:i])
-		if !ok {
-			return 0, 0
-		}
-		return math.Float64bits(v), i
-	}
-	v := float64(m)
-	if decimals > 0 {
-		v /= pow10[decimals]
-	}
-	if first > 0 {
-		v = -v
-	}
-	return math.Float64bits(v), i
-}
-
-// pow10 are the powers of ten that a float64 holds exactly.
-var pow10 = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
-	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
 // readInt reads an integer such as 42i at the head of b, and returns it and how many bytes it has;
