@@ -16,6 +16,7 @@ import (
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/index"
 	"github.com/chronodex/chronodex/internal/access"
+	"github.com/chronodex/chronodex/internal/ingest/graphite"
 )
 
 // A checker gathers what is wrong with a configuration whose syntax is right.
@@ -33,6 +34,7 @@ func (c *Config) problems(bad []string) []error {
 	k.auth()
 	k.limits()
 	k.retention()
+	k.graphite()
 	k.log()
 	if c.Web.ConfigFile != "" {
 		if err := web.Validate(c.Web.ConfigFile); err != nil {
@@ -228,6 +230,14 @@ func (k *checker) retention() {
 			k.fail(path+".selector", "%q: %v", p.Selector, err)
 		}
 		k.require(p.Age > 0, path+".age", "want how long observations are kept, such as 30d")
+	}
+}
+
+func (k *checker) graphite() {
+	for i, text := range k.c.Graphite.Templates {
+		if _, err := graphite.ParseTemplate(text); err != nil {
+			k.fail(fmt.Sprintf("graphite.templates[%d]", i), "%q: %v", text, err)
+		}
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/chronodex/chronodex/internal/ingest/graphite"
 )
 
 // Config is all that can be configured: what a YAML file holds. [Defaults] says what holds where
@@ -17,6 +19,7 @@ type Config struct {
 	Store           Store     `yaml:"store"`
 	Retention       []Policy  `yaml:"retention"`
 	Scrape          yaml.Node `yaml:"scrape"` // as package scrape reads it
+	Graphite        Graphite  `yaml:"graphite"`
 	Log             Log       `yaml:"log"`
 	Self            Self      `yaml:"self"`
 	Pprof           bool      `yaml:"pprof"`
@@ -93,6 +96,11 @@ type Store struct {
 	Partition Duration `yaml:"partition"`
 }
 
+// Graphite is how Graphite's paths are read.
+type Graphite struct {
+	Templates []string `yaml:"templates"` // as of [graphite.ParseTemplate]
+}
+
 // A Policy says how long the series of a selector are kept.
 type Policy struct {
 	Selector string   `yaml:"selector"`
@@ -126,6 +134,16 @@ func Defaults() *Config {
 		ShutdownTimeout: Duration(30 * time.Second),
 		from:            map[string]string{},
 	}
+}
+
+// templates returns the templates of Graphite's paths; those that are none are left out.
+func (c *Config) templates() (all graphite.Templates) {
+	for _, text := range c.Graphite.Templates {
+		if t, err := graphite.ParseTemplate(text); err == nil { // which was checked
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // origin returns where the value of a key was said, for the beginning of a message.

@@ -130,7 +130,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, status int, why 
 
 // isInflux reports whether clients of InfluxDB are who asks there.
 func isInflux(path string) bool {
-	return path == "/write" || path == "/query" || path == "/ping" || strings.HasPrefix(path, "/api/v2/")
+	return path == "/write" || path == "/query" || path == "/ping" || strings.HasPrefix(path, "/api/v2/") || strings.HasPrefix(path, "/api/v3/")
 }
 
 // problem answers with an error (RFC 9457).

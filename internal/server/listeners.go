@@ -89,7 +89,7 @@ func (s *Server) listen() error {
 		if err != nil {
 			return fmt.Errorf("%s: %w: another program may have that address", spec.key(), err)
 		}
-		if k.stream != nil {
+		if spec.asks { // the others bound their connections themselves
 			k.stream = &bounded{Listener: k.stream, most: s.connections, refused: s.metrics.connectionsRefused, plain: spec.name == "http" && !s.hasTLS()}
 		}
 		s.sockets[spec.name] = k

@@ -24,7 +24,10 @@ func (s *Server) routes(v *service) []access.Route {
 
 // newReceiver returns what has the endpoints for writing.
 func (s *Server) newReceiver(v *service) *receive.Receiver {
-	return receive.New(receive.Options{Gate: v.gate, MaxBody: int64(s.config.Load().Limits.Body), Now: s.o.Now, Logger: s.log})
+	c := s.config.Load()
+	return receive.New(receive.Options{
+		Gate: v.gate, MaxBody: int64(c.Limits.Body), Connections: c.Limits.Connections, Templates: c.templates(), Now: s.o.Now, Logger: s.log,
+	})
 }
 
 // others returns what serves a socket that is not for HTTP, until its context ends: a line for each
