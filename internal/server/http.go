@@ -19,8 +19,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.requests.leave()
-	out := newAnswer(w, s.o.Now)
-	in := newSlowReader(out, r, s.o.Now)
+	out := newAnswer(w, s.o.Now, s.patience.write)
+	in := newSlowReader(out, r, s.patience.body)
 	route := "none"
 	defer func() {
 		took := s.o.Now().Sub(out.began)
@@ -151,20 +151,18 @@ func writeJSON(w http.ResponseWriter, status int, kind string, v any) {
 // not reading it.
 type answer struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	now     func() time.Time
-	began   time.Time
-	bounded time.Time // until when a write may last
-	route   string
-	status  int
-	n       int64
+	control  *http.ResponseController
+	now      func() time.Time
+	began    time.Time
+	patience time.Duration
+	bounded  time.Time // until when a write may last
+	route    string
+	status   int
+	n        int64
 }
 
-// writeTime is how long a client may take to read what fits in the buffers between us.
-const writeTime = time.Minute
-
-func newAnswer(w http.ResponseWriter, now func() time.Time) *answer {
-	return &answer{ResponseWriter: w, control: http.NewResponseController(w), now: now, began: now(), route: "none"}
+func newAnswer(w http.ResponseWriter, now func() time.Time, patience time.Duration) *answer {
+	return &answer{ResponseWriter: w, control: http.NewResponseController(w), now: now, began: now(), patience: patience, route: "none"}
 }
 
 // Unwrap is for [http.ResponseController].
@@ -187,8 +185,8 @@ func (a *answer) WriteHeader(status int) {
 
 // Write writes within the time.
 func (a *answer) Write(b []byte) (int, error) {
-	if now := a.now(); a.bounded.Sub(now) < writeTime-time.Second {
-		a.bounded = now.Add(writeTime)
+	if now := time.Now(); a.bounded.Sub(now) < a.patience*3/4 {
+		a.bounded = now.Add(a.patience)
 		_ = a.control.SetWriteDeadline(a.bounded) // recorders of tests have none
 	}
 	n, err := a.ResponseWriter.Write(b)
@@ -212,21 +210,16 @@ func (a *answer) FlushError() error {
 type slowReader struct {
 	io.ReadCloser
 	control *http.ResponseController
-	began   time.Time
+	until   time.Time
 	n       int64
 }
 
-// The rate at which bodies must come, after the grace.
-const (
-	bodyGrace = 30 * time.Second
-	bodyRate  = 4 << 10 // bytes a second
-)
-
 // newSlowReader puts itself before the body of r.
-func newSlowReader(w *answer, r *http.Request, now func() time.Time) *slowReader {
-	s := &slowReader{ReadCloser: r.Body, control: w.control, began: now()}
+func newSlowReader(w *answer, r *http.Request, patience time.Duration) *slowReader {
+	s := &slowReader{ReadCloser: r.Body, control: w.control}
 	if r.Body != nil && r.Body != http.NoBody {
-		_ = s.control.SetReadDeadline(s.began.Add(bodyGrace)) // recorders of tests have none
+		s.until = time.Now().Add(patience)     // of the network, whatever clock the store has
+		_ = s.control.SetReadDeadline(s.until) // recorders of tests have none
 		r.Body = s
 	}
 	return s
@@ -236,10 +229,11 @@ func newSlowReader(w *answer, r *http.Request, now func() time.Time) *slowReader
 func (s *slowReader) Read(b []byte) (int, error) {
 	n, err := s.ReadCloser.Read(b)
 	s.n += int64(n)
-	if err == nil {
-		_ = s.control.SetReadDeadline(s.began.Add(bodyGrace + time.Duration(s.n)*time.Second/bodyRate))
-	} else {
+	switch err {
+	case nil:
+		_ = s.control.SetReadDeadline(s.until.Add(time.Duration(s.n) * time.Second / bodyRate))
+	case io.EOF:
 		_ = s.control.SetReadDeadline(time.Time{}) // the server itself watches whether the client goes away
-	}
+	} // else the deadline stays, for what the server wants to read of a body that nobody wanted
 	return n, err
 }

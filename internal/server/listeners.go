@@ -59,11 +59,22 @@ func isLoopback(address string) bool {
 	return err == nil && ip.IsLoopback()
 }
 
-// headerTime is how long a client may take for the head of a request or the handshake of TLS.
-const headerTime = 10 * time.Second
+// patience is how long the server waits for a client: half-open connections, and senders of a byte
+// now and then, would hold memory forever.
+type patience struct {
+	header time.Duration // for the head of a request, and for the handshake of TLS
+	idle   time.Duration // for the next request
+	body   time.Duration // for a body, beside what it has by its size
+	write  time.Duration // for a client to read what fits in the buffers between us
+}
 
-// idleTime is how long a connection is kept without a request.
-const idleTime = 2 * time.Minute
+// usualPatience is that of a server.
+func usualPatience() patience {
+	return patience{header: 10 * time.Second, idle: 2 * time.Minute, body: 30 * time.Second, write: time.Minute}
+}
+
+// bodyRate is at how many bytes a second a body must come, after its time.
+const bodyRate = 4 << 10
 
 // mostHeader is how many bytes the head of a request has at most.
 const mostHeader = 64 << 10
@@ -138,7 +149,7 @@ func (s *Server) tls(protocols ...string) (*tls.Config, error) {
 // httpServer returns the server of HTTP.
 func (s *Server) httpServer() *http.Server {
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: mostHeader,
+		Handler: s, ReadHeaderTimeout: s.patience.header, IdleTimeout: s.patience.idle, MaxHeaderBytes: mostHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }

@@ -43,6 +43,7 @@ type Server struct {
 	ran      atomic.Bool
 	replay   progress
 	requests *requests
+	patience patience
 	reloads  sync.Mutex
 
 	done     chan struct{}               // closed when it begins to shut down
@@ -77,7 +78,7 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, requests: newRequests(), log: o.Logger, started: o.Now(), csrf: http.NewCrossOriginProtection(), serving: make(chan struct{}), done: make(chan struct{})}
+	s := &Server{o: o, requests: newRequests(), patience: usualPatience(), log: o.Logger, started: o.Now(), csrf: http.NewCrossOriginProtection(), serving: make(chan struct{}), done: make(chan struct{})}
 	s.config.Store(o.Config)
 	k, err := newKeeper(o.Config)
 	if err != nil {

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -19,18 +20,20 @@ type running struct {
 }
 
 // run starts a server that flags configure.
-func run(t *testing.T, flags map[string]string) *running {
+func run(t *testing.T, set map[string]string) *running {
 	t.Helper()
+	return runConfig(t, flags(t, set))
+}
+
+// flags returns what loads a configuration that flags say, for a store and an address of its own.
+func flags(t *testing.T, set map[string]string) func() (*server.Config, error) {
 	all := map[string]string{"listen.http": "127.0.0.1:0", "data": t.TempDir()}
-	for k, v := range flags {
-		all[k] = v
-	}
-	load := func() (*server.Config, error) { return server.Load(server.Sources{Flags: all}) }
-	return runConfig(t, load)
+	maps.Copy(all, set)
+	return func() (*server.Config, error) { return server.Load(server.Sources{Flags: all}) }
 }
 
 // runConfig starts a server, and waits until it is ready.
-func runConfig(t *testing.T, load func() (*server.Config, error)) *running {
+func runConfig(t *testing.T, load func() (*server.Config, error), prepare ...func(*server.Server)) *running {
 	t.Helper()
 	c, err := load()
 	if err != nil {
@@ -39,6 +42,9 @@ func runConfig(t *testing.T, load func() (*server.Config, error)) *running {
 	s, err := server.New(server.Options{Config: c, Load: load, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, p := range prepare {
+		p(s)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

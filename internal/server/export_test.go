@@ -1,0 +1,27 @@
+package server
+
+import (
+	"runtime"
+	"time"
+)
+
+// Impatient has the server wait for clients no longer than d.
+func (s *Server) Impatient(d time.Duration) {
+	s.patience = patience{header: d, idle: d, body: d, write: d}
+}
+
+// Done is closed when the server begins to shut down.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// WaitRequests returns when n requests are being answered.
+func (s *Server) WaitRequests(n int) {
+	for {
+		s.requests.mu.Lock()
+		now := s.requests.n
+		s.requests.mu.Unlock()
+		if now == n {
+			return
+		}
+		runtime.Gosched()
+	}
+}
