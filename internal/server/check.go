@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -36,6 +37,11 @@ func (c *Config) problems(bad []string) []error {
 	k.retention()
 	k.graphite()
 	k.log()
+	for i, origin := range c.Web.CORS {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			k.fail(fmt.Sprintf("web.cors[%d]", i), "%q is not an origin: want one such as https://grafana.example.org", origin)
+		}
+	}
 	if c.Web.ConfigFile != "" {
 		if err := web.Validate(c.Web.ConfigFile); err != nil {
 			k.fail("web.config_file", "%s: %v", c.Web.ConfigFile, err)

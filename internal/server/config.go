@@ -41,7 +41,8 @@ type Listen struct {
 
 // Web is about HTTP.
 type Web struct {
-	ConfigFile string `yaml:"config_file"` // TLS, users and headers, as Prometheus' exporters have it
+	ConfigFile string   `yaml:"config_file"` // TLS, users and headers, as Prometheus' exporters have it
+	CORS       []string `yaml:"cors"`        // origins whose pages may ask
 }
 
 // Auth says who may come in.

@@ -98,7 +98,7 @@ func (s *Server) guard(route access.Route) http.Handler {
 		case who.Rights.Has(route.Need):
 			route.Handler.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
 		case who == k.anonymous:
-			s.refuse(w, r, http.StatusUnauthorized, "this needs a token or a password")
+			s.refuse(w, r, http.StatusUnauthorized, errNobody.Error())
 		default:
 			s.refuse(w, r, http.StatusForbidden, who.Name+" has not the right to do this")
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,8 +12,11 @@ import (
 	"github.com/chronodex/chronodex/internal/access"
 )
 
-// errUnknown means that a token or password is not one of ours.
-var errUnknown = errors.New("token or password not known")
+// Why somebody may not come in.
+var (
+	errUnknown = errors.New("token or password not known")
+	errNobody  = errors.New("this needs a token or a password")
+)
 
 // A keeper finds out who asks. It is immutable: another configuration has another keeper.
 type keeper struct {
@@ -81,6 +85,26 @@ func (k *keeper) identify(r *http.Request) (*access.Identity, error) {
 	return k.check(user, secret)
 }
 
+// authorize returns who sends a header Authorization, to a listener that is not HTTP.
+func (s *Server) authorize(header string) (*access.Identity, error) {
+	k := s.keeper.Load()
+	who := k.anonymous
+	if header != "" {
+		user, secret := authorization(header)
+		var err error
+		if who, err = k.check(user, secret); err != nil {
+			s.metrics.refused(http.StatusUnauthorized)
+			s.log.Warn("refused", "audit", true, "status", http.StatusUnauthorized, "why", err.Error(), "listener", "otlp_grpc")
+			return nil, err
+		}
+	}
+	if who == k.anonymous && who.Rights == 0 {
+		s.metrics.refused(http.StatusUnauthorized)
+		return nil, errNobody
+	}
+	return who, nil
+}
+
 // check returns whose secret this is.
 func (k *keeper) check(user, secret string) (*access.Identity, error) {
 	sum := sha256.Sum256([]byte(secret))
@@ -109,18 +133,8 @@ func (k *keeper) check(user, secret string) (*access.Identity, error) {
 // secret.
 func credentials(r *http.Request, inURL bool) (user, secret string, given bool) {
 	if h := r.Header.Get("Authorization"); h != "" {
-		if user, secret, ok := r.BasicAuth(); ok {
-			return user, secret, true
-		}
-		kind, secret, _ := strings.Cut(h, " ")
-		if strings.EqualFold(kind, "Bearer") || strings.EqualFold(kind, "Token") {
-			secret = strings.TrimSpace(secret)
-			if user, password, ok := strings.Cut(secret, ":"); ok && strings.EqualFold(kind, "Token") {
-				return user, password, true // as clients of InfluxDB 1.x in the API of 2.x
-			}
-			return "", secret, true
-		}
-		return "", "", true // a scheme that we do not have is no way in
+		user, secret = authorization(h)
+		return user, secret, true
 	}
 	if r.URL.RawQuery == "" {
 		return "", "", false
@@ -133,4 +147,28 @@ func credentials(r *http.Request, inURL bool) (user, secret string, given bool) 
 		return "", token, true
 	}
 	return "", "", false
+}
+
+// authorization returns what a header says: nothing where its scheme is not one of ours, which is no
+// way in.
+func authorization(header string) (user, secret string) {
+	kind, secret, _ := strings.Cut(header, " ")
+	secret = strings.TrimSpace(secret)
+	switch strings.ToLower(kind) {
+	case "bearer":
+		return "", secret
+	case "basic":
+		b, err := base64.StdEncoding.DecodeString(secret)
+		if err != nil {
+			return "", ""
+		}
+		user, secret, _ = strings.Cut(string(b), ":")
+		return user, secret
+	case "token":
+		if user, password, ok := strings.Cut(secret, ":"); ok {
+			return user, password // as clients of InfluxDB 1.x say it to the API of 2.x
+		}
+		return "", secret
+	}
+	return "", ""
 }

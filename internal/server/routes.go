@@ -18,7 +18,7 @@ func (s *Server) routes(v *service) []access.Route {
 	)
 	return slices.Concat(
 		own,
-		api.New(api.Options{Gate: v.gate, Version: s.o.Version, Others: own, Done: s.done, Now: s.o.Now, Logger: s.log}).Routes(),
+		api.New(api.Options{Gate: v.gate, Version: s.o.Version, Others: own, CORS: s.config.Load().Web.CORS, Done: s.done, Now: s.o.Now, Logger: s.log}).Routes(),
 	)
 }
 
@@ -47,6 +47,16 @@ func (s *Server) others(k socket) func(context.Context) error {
 		return packet(r.ServeGraphiteUDP)
 	case "graphite_pickle":
 		return stream(r.ServeGraphitePickle)
+	case "opentsdb":
+		return stream(r.ServeOpenTSDB)
+	case "otlp_grpc":
+		return func(ctx context.Context) error {
+			with, err := s.tls("h2")
+			if err != nil {
+				return err
+			}
+			return r.ServeOTLP(ctx, k.stream, receive.GRPCOptions{TLS: with, Authenticate: s.authorize})
+		}
 	}
 	return nil
 }

@@ -80,6 +80,11 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, requests: newRequests(), patience: usualPatience(), log: o.Logger, started: o.Now(), csrf: http.NewCrossOriginProtection(), serving: make(chan struct{}), done: make(chan struct{})}
 	s.config.Store(o.Config)
+	for _, origin := range o.Config.Web.CORS {
+		if err := s.csrf.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
 	k, err := newKeeper(o.Config)
 	if err != nil {
 		return nil, err
