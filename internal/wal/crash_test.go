@@ -1,10 +1,10 @@
 package wal_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -89,54 +89,187 @@ func TestCrash(t *testing.T) {
 	}
 }
 
-// TestFailure makes the k-th operation fail for every k, alone and with all that follow: what was
-// acknowledged is there, nothing is acknowledged after a failed write or sync, and a log that is
-// opened anew over the same files takes records that survive a crash.
-func TestFailure(t *testing.T) {
-	for _, all := range []bool{false, true} {
-		for k := int64(1); ; k++ {
-			fsys, rng := vfs.NewMem(), rand.New(rand.NewPCG(uint64(k), 3))
-			must(t, vfs.MkdirAll(fsys, dir))
-			what := fmt.Sprintf("k=%d, all=%v", k, all)
-			fsys.FailAfter(k, all)
-			acked, written, failed := run(fsys)
-			fsys.Hook(nil)
-			if !failed {
-				break
-			}
-			open(t, fsys.Crash(rng), wal.Options{}).holds(t, what+", crash", 1, acked, written)
-			f := open(t, fsys, wal.Options{})
-			f.holds(t, what, 1, acked, written)
-			next := f.log.Synced() + 1
-			appendAll(t, f.log, text(next))
-			later := open(t, fsys.Crash(rng), wal.Options{})
-			later.expect(t, append(f.records, fmt.Sprintf("%d:%s", next, text(next)))...)
+// A trial writes to a log whose disk fails, and knows what was acknowledged.
+type trial struct {
+	acked    []string // by number - 1; "" where a crash tore a record that was refused
+	refused  map[string]bool
+	released uint64
+	pending  []string // being written
+}
+
+// holds fails unless f has what was acknowledged, each record under its number, and behind it
+// nothing but what was tried.
+func (w *trial) holds(t *testing.T, what string, f found) {
+	t.Helper()
+	last := w.released
+	for _, r := range f.records {
+		var seq uint64
+		_, _ = fmt.Sscanf(r, "%d:", &seq)
+		_, text, _ := strings.Cut(r, ":")
+		for last+1 < seq && last < uint64(len(w.acked)) && w.acked[last] == "" {
+			last++
+		}
+		switch {
+		case seq <= last || seq != last+1 && last < uint64(len(w.acked)):
+			t.Fatalf("%s: after record %d came %d; %d are durable", what, last, seq, len(w.acked))
+		case seq <= uint64(len(w.acked)) && text != w.acked[seq-1]:
+			t.Fatalf("%s: record %d is %.40q, not %.40q", what, seq, text, w.acked[seq-1])
+		case seq > uint64(len(w.acked)) && !w.refused[text] && !slices.Contains(w.pending, text):
+			t.Fatalf("%s: record %d, %.40q, was never tried", what, seq, text)
+		}
+		last = seq
+	}
+	if last < uint64(len(w.acked)) {
+		t.Fatalf("%s: the last record is %d; %d are durable", what, last, len(w.acked))
+	}
+	for _, d := range f.damage {
+		if !d.Torn {
+			t.Fatalf("%s: a failure passes for corruption: %v", what, d)
 		}
 	}
 }
 
-// run writes until something fails, and tells how far it came.
-func run(fsys vfs.FS) (acked, written uint64, failed bool) {
-	l, err := wal.Open(fsys, dir, wal.Options{FileBytes: 2000}, nil, nil)
-	if err != nil {
-		return 0, 0, true
+// write writes some records at once, which are acknowledged or refused together.
+func (w *trial) write(t *testing.T, l *wal.Log, texts ...string) error {
+	t.Helper()
+	w.pending = texts
+	var tickets []wal.Ticket
+	for _, text := range texts {
+		ticket, err := l.Enqueue([]byte(text))
+		must(t, err)
+		tickets = append(tickets, ticket)
 	}
-	for written < 20 {
-		written++
-		ticket, err := l.Enqueue([]byte(text(written)))
-		if err == nil {
-			err = ticket.Wait(context.Background())
+	var err error
+	for i, ticket := range tickets {
+		if err = ticket.Wait(t.Context()); err != nil {
+			w.refused[texts[i]] = true
+			continue
 		}
-		if err == nil {
-			if failed {
-				return written, written, false // acknowledged after a failure: the caller will find out
+		if ticket.Seq != uint64(len(w.acked))+1 {
+			t.Fatalf("record %d follows %d", ticket.Seq, len(w.acked))
+		}
+		w.acked = append(w.acked, texts[i])
+	}
+	w.pending = nil
+	return err
+}
+
+// TestFailuresPass makes operations fail, one after the other or at random: what was acknowledged is
+// there at any moment, after a crash and after a kill, and the log takes records as soon as
+// nothing fails.
+func TestFailuresPass(t *testing.T) {
+	for what, fails := range map[string]func(rng *rand.Rand, k int64) func(vfs.Op) bool{
+		"one": func(_ *rand.Rand, k int64) func(vfs.Op) bool {
+			return func(op vfs.Op) bool { return op.N == k }
+		},
+		"three": func(_ *rand.Rand, k int64) func(vfs.Op) bool {
+			return func(op vfs.Op) bool { return op.N >= k && op.N < k+3 }
+		},
+		"half of all": func(rng *rand.Rand, _ int64) func(vfs.Op) bool {
+			return func(vfs.Op) bool { return rng.IntN(2) == 0 }
+		},
+		"some writes": func(rng *rand.Rand, _ int64) func(vfs.Op) bool {
+			return func(op vfs.Op) bool { return op.Kind == "write" && rng.IntN(3) == 0 }
+		},
+		"some syncs": func(rng *rand.Rand, _ int64) func(vfs.Op) bool {
+			return func(op vfs.Op) bool { return strings.HasPrefix(op.Kind, "sync") && rng.IntN(3) == 0 }
+		},
+		"no truncation": func(rng *rand.Rand, _ int64) func(vfs.Op) bool {
+			return func(op vfs.Op) bool { return op.Kind == "truncate" || op.Kind == "write" && rng.IntN(3) == 0 }
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			for k := range int64(25) {
+				runTrial(t, fmt.Sprintf("%s, %d", what, k), k, fails)
 			}
-			acked = written
-		} else if failed = true; !errors.Is(err, wal.ErrFailed) || !errors.Is(err, vfs.ErrInjected) {
-			return acked, written, false
+		})
+	}
+}
+
+func runTrial(t *testing.T, what string, k int64, fails func(*rand.Rand, int64) func(vfs.Op) bool) {
+	t.Helper()
+	fsys, rng := vfs.NewMem(), rand.New(rand.NewPCG(uint64(k), 3))
+	must(t, vfs.MkdirAll(fsys, dir))
+	w := &trial{refused: map[string]bool{}}
+	o := wal.Options{FileBytes: 2000}
+	f := open(t, fsys, o)
+	failing := fails(rng, fsys.Ops()+1+k)
+	watch := func(op vfs.Op) error {
+		if op.Change {
+			at := fmt.Sprintf("%s, %s %s (%d)", what, op.Kind, op.Name, op.N)
+			image := fsys.Crash(rng)
+			w.holds(t, at+", crash", open(t, image, wal.Options{After: w.released}))
+			w.holds(t, at+", kill", open(t, fsys.Clone(), wal.Options{After: w.released}))
+		}
+		if failing(op) {
+			return vfs.ErrInjected
+		}
+		return nil
+	}
+	fsys.Hook(watch)
+	for i := range 24 {
+		var texts []string
+		for j := range 1 + rng.IntN(3) {
+			texts = append(texts, fmt.Sprintf("%d.%d %s", i, j, strings.Repeat("~", rng.IntN(700))))
+		}
+		if err := w.write(t, f.log, texts...); err != nil && (!errors.Is(err, wal.ErrFailed) || !errors.Is(err, vfs.ErrInjected)) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if rng.IntN(6) == 0 {
+			w.released = max(w.released, uint64(len(w.acked)-rng.IntN(min(3, len(w.acked)+1))))
+			_ = f.log.Release(w.released) // tried again with the next one
+		}
+		if rng.IntN(8) == 0 {
+			if rng.IntN(2) == 0 {
+				_ = f.log.Close()
+			}
+			if fsys.Hook(nil); rng.IntN(2) == 0 {
+				fsys = fsys.Crash(rng)
+			} else {
+				fsys = fsys.Clone() // a new process; nobody remembers which syncs failed
+			}
+			f = open(t, fsys, wal.Options{After: w.released, FileBytes: o.FileBytes})
+			w.holds(t, what+", reopened", f)
+			for _, r := range f.records { // what was refused, and is there, counts from now on
+				var seq uint64
+				_, _ = fmt.Sscanf(r, "%d:", &seq)
+				for seq > uint64(len(w.acked)) {
+					w.acked = append(w.acked, "")
+				}
+				_, w.acked[seq-1], _ = strings.Cut(r, ":")
+			}
+			fsys.Hook(watch)
 		}
 	}
-	return acked, written, l.Close() != nil || failed
+	fsys.Hook(nil)
+	must(t, w.write(t, f.log, "nothing fails any more"))
+	w.holds(t, what+", in the end", open(t, fsys.Crash(rng), wal.Options{After: w.released}))
+	must(t, f.log.Close())
+}
+
+// TestFullDisk fills a small disk, makes room, and fills it again.
+func TestFullDisk(t *testing.T) {
+	fsys, rng := vfs.NewMem(), rand.New(rand.NewPCG(1, 3))
+	must(t, vfs.MkdirAll(fsys, dir))
+	w := &trial{refused: map[string]bool{}}
+	f := open(t, fsys, wal.Options{FileBytes: 2000})
+	for round := range int64(20) {
+		fsys.SetRoom(5000 * (round + 1))
+		refused := 0
+		for i := 0; refused < 3; i++ {
+			if err := w.write(t, f.log, fmt.Sprintf("%d.%d %s", round, i, strings.Repeat("~", rng.IntN(700)))); err != nil {
+				if refused++; !vfs.IsFull(err) {
+					t.Fatal(err)
+				}
+			}
+			w.holds(t, "crash", open(t, fsys.Crash(rng), wal.Options{}))
+		}
+	}
+	fsys.SetRoom(0)
+	must(t, w.write(t, f.log, "room"))
+	must(t, f.log.Close())
+	w.holds(t, "in the end", open(t, fsys, wal.Options{}))
 }
 
 // TestCrashWithWriters crashes while many goroutines append.

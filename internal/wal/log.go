@@ -10,8 +10,9 @@ import (
 	"github.com/chronodex/chronodex/internal/vfs"
 )
 
-// ErrFailed is wrapped by the errors of a log that could not write once: since nobody knows then
-// what the disk has, it takes nothing more until it is opened anew.
+// ErrFailed is wrapped by the errors of records that could not be written, as on a full disk. The
+// log takes the next ones when it has undone what the failed write has left, which it tries before
+// every write.
 var ErrFailed = errors.New("log failed")
 
 // ErrClosed is wrapped by the errors of a log that was closed.
@@ -33,9 +34,11 @@ type Log struct {
 	writing chan struct{}
 	file    vfs.File // the newest file; nil before its first record
 	first   uint64   // number of its first record
-	offset  int64    // its length
+	offset  int64    // how much of it is durable
+	fault   fault    // what the last write has left behind that
 	spare   []byte   // memory for the batch after the next
 	closing string   // file whose closing frame may not be durable yet
+	unsure  bool     // a sync of closing failed
 
 	mu     sync.Mutex
 	files  []logFile // all files, oldest first
@@ -45,7 +48,7 @@ type Log struct {
 	synced uint64    // number of the last durable record
 	holds  int       // who wants that no file is removed
 	held   []string  // files to remove when nobody does any more
-	err    error     // why nothing is taken any more
+	err    error     // the log is closed
 }
 
 // A batch is records on their way into one write.
@@ -65,7 +68,7 @@ type Ticket struct {
 
 // Append writes a record and returns its number when it is durable. It waits for nobody but the
 // disk: all writers that wait are served by one sync. After an error the record may be in the log
-// or not; one of ctx leaves the log as good as before.
+// or not, and its number goes to another one.
 func (l *Log) Append(ctx context.Context, record []byte) (uint64, error) {
 	t, err := l.Enqueue(record)
 	if err != nil {
@@ -77,7 +80,7 @@ func (l *Log) Append(ctx context.Context, record []byte) (uint64, error) {
 // Enqueue gives a record its number, and its place behind all that were enqueued before. It copies
 // the record and does not wait: the record is durable when [Ticket.Wait] has returned nil. A
 // caller that applies records to its memory under the lock under which it enqueues them will
-// replay them in the same order.
+// replay them in the same order. Records that became durable have numbers without gaps.
 func (l *Log) Enqueue(record []byte) (Ticket, error) {
 	if len(record) > MaxRecord {
 		return Ticket{}, fmt.Errorf("log %s: record of %d bytes, at most %d", l.dir, len(record), MaxRecord)
@@ -101,7 +104,7 @@ func (l *Log) Enqueue(record []byte) (Ticket, error) {
 }
 
 // Wait returns when the record is durable, or cannot be made so. After an error it may be in the
-// log or not; if it is that of ctx, a later write still takes it.
+// log until the next write or not; if it is that of ctx, a later write still takes it.
 func (t Ticket) Wait(ctx context.Context) error {
 	select {
 	case <-t.batch.done:
@@ -130,8 +133,7 @@ func (l *Log) flush(b *batch) {
 	}
 	l.mu.Lock()
 	if err != nil {
-		l.fail(err)
-		b.err = l.err
+		l.refuse(b, err)
 	} else {
 		l.synced = last
 		l.sizes[len(l.sizes)-1] = l.offset
@@ -143,15 +145,23 @@ func (l *Log) flush(b *batch) {
 	close(b.done)
 }
 
-// fail makes the log take nothing more. The caller holds mu.
-func (l *Log) fail(err error) {
-	if l.err == nil {
-		l.err = fmt.Errorf("log %s takes no more records until it is opened anew: %w: %w", l.dir, ErrFailed, err)
+// refuse fails the records of a batch, and those that were enqueued behind them: the next ones get
+// their numbers. The caller holds mu.
+func (l *Log) refuse(b *batch, err error) {
+	b.err = fmt.Errorf("log %s: %w: %w", l.dir, ErrFailed, err)
+	if q := l.queued; len(q.frames) > 0 {
+		q.err = b.err
+		close(q.done)
+		l.queued = newBatch(nil)
 	}
+	l.next = b.first
 }
 
 // write makes a batch durable. The caller holds writing.
 func (l *Log) write(b *batch) error {
+	if err := l.repair(); err != nil {
+		return err
+	}
 	if l.file != nil && l.offset >= l.fileBytes {
 		_ = l.file.Close() // all of it is durable
 		l.file = nil
@@ -167,30 +177,29 @@ func (l *Log) write(b *batch) error {
 	} else {
 		placeFrames(b.frames, l.first, l.offset)
 	}
-	n, err := l.file.Write(bytes)
-	l.offset += int64(n)
-	if err != nil {
+	if _, err := l.file.Write(bytes); err != nil {
+		l.fault = faultTail
 		return fmt.Errorf("write %s: %w", fileName(l.dir, l.first), err)
 	}
 	if err := l.file.Sync(); err != nil {
+		l.fault = faultDoubt
 		return fmt.Errorf("sync %s: %w", fileName(l.dir, l.first), err)
 	}
 	if fresh {
 		if err := l.fsys.SyncDir(l.dir); err != nil {
+			l.fault = faultDoubt
 			return fmt.Errorf("sync folder %s: %w", l.dir, err)
 		}
 	}
+	l.offset += int64(len(bytes))
 	return nil
 }
 
 // create begins a file whose first record is first. That tells a reader that all earlier files
 // are durable, so what an earlier process wrote when it closed the log is synced before.
 func (l *Log) create(first uint64) error {
-	if l.closing != "" {
-		if err := l.syncFile(l.closing); err != nil {
-			return err
-		}
-		l.closing = ""
+	if err := l.syncClosing(); err != nil {
+		return err
 	}
 	name := fileName(l.dir, first)
 	f, err := l.fsys.Create(name)
@@ -202,14 +211,6 @@ func (l *Log) create(first uint64) error {
 	defer l.mu.Unlock()
 	l.files, l.sizes = append(l.files, logFile{name, first}), append(l.sizes, 0)
 	return nil
-}
-
-func (l *Log) syncFile(name string) error {
-	f, err := l.fsys.OpenWrite(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // Synced returns the number of the last durable record.
@@ -236,9 +237,14 @@ func (l *Log) Size() int64 {
 func (l *Log) Release(upTo uint64) error {
 	l.writing <- struct{}{}
 	defer func() { <-l.writing }()
+	if l.fault != noFault && l.synced <= upTo && l.offset > 0 && !l.isHeld() {
+		if err := l.drop(); err != nil { // no record of it is needed, so it may go as it is
+			return fmt.Errorf("release log up to record %d: %w", upTo, err)
+		}
+	}
 	var gone []logFile
 	l.mu.Lock()
-	for len(l.files) > 0 && l.lastOf(0) <= upTo {
+	for len(l.files) > 0 && l.lastOf(0) <= upTo && (len(l.files) > 1 || l.fault == noFault) {
 		if len(l.files) == 1 && l.file != nil {
 			_ = l.file.Close() // about to be removed; the next record begins a new file
 			l.file = nil
@@ -283,7 +289,7 @@ func (l *Log) lastOf(i int) uint64 {
 }
 
 // Close writes what is queued and the mark that the log was closed, and lets the file go. A log
-// that failed is closed, too, and says so once more.
+// whose last write failed is closed, too, and says so where it cannot undo that.
 func (l *Log) Close() error {
 	l.writing <- struct{}{}
 	defer func() { <-l.writing }()
@@ -301,6 +307,9 @@ func (l *Log) Close() error {
 	next := l.next
 	l.err = fmt.Errorf("log %s: %w", l.dir, ErrClosed)
 	l.mu.Unlock()
+	if err == nil {
+		err = l.repair()
+	}
 	if l.file == nil {
 		return err
 	}

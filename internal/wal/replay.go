@@ -76,16 +76,25 @@ type reader struct {
 
 // file reads one file. following is the first record of the next one, 0 if there is none.
 func (r *reader) file(lf logFile, following uint64) {
-	f, err := r.fsys.Open(lf.name)
-	if err != nil {
-		r.error(err)
-		return
-	}
-	defer f.Close()
-	data, err := f.Map()
-	if err != nil {
-		r.error(err)
-		return
+	var data []byte
+	if following == 0 { // its writer may cut it, where a write failed
+		all, err := readAll(r.fsys, lf.name)
+		if err != nil {
+			r.error(err)
+			return
+		}
+		data = all
+	} else {
+		f, err := r.fsys.Open(lf.name)
+		if err != nil {
+			r.error(err)
+			return
+		}
+		defer f.Close()
+		if data, err = f.Map(); err != nil {
+			r.error(err)
+			return
+		}
 	}
 	s, err := newScan(lf.name, data, lf.first)
 	if err != nil {
