@@ -317,18 +317,21 @@ func (w *appendRun) flush() error {
 }
 
 // settle waits until the records are durable and puts their rows into the head, in the order of
-// the log, whatever happens to the caller meanwhile.
+// the log, whatever happens to the caller meanwhile. Records behind one that could not be written
+// may be durable all the same, and others wait for their turn behind them.
 func (w *appendRun) settle() error {
+	var failed error
 	for _, t := range w.tickets {
 		if err := t.Wait(context.Background()); err != nil {
-			return err // the log takes nothing more, so nobody waits for our turn
+			failed = errors.Join(failed, err)
+			continue // its number goes to another record
 		}
 		w.shard.inTurn(t.Seq, func() { w.grown += w.head.append(w.rows[t.from:t.to]) })
 	}
 	w.tickets = w.tickets[:0]
 	w.shard.set.addHeadBytes(w.grown)
 	w.grown = 0
-	return nil
+	return failed
 }
 
 // inTurn runs f when all records before seq have been applied.

@@ -36,6 +36,9 @@ func (s *Shard) compactLoop(ctx context.Context) {
 			return
 		case <-s.workNow:
 		case <-every.C:
+			if s.sealError() != nil {
+				s.requestSeal() // there may be room again
+			}
 		}
 		err := s.retain(ctx, s.o.Now())
 		for more := true; more && err == nil; {
@@ -139,7 +142,7 @@ func (s *Shard) merge(ctx context.Context, inputs []*segmentFile, progress func(
 	})
 	if err != nil {
 		if made != nil {
-			s.forget([]*segmentFile{made})
+			s.giveUp([]*segmentFile{made}, err)
 		}
 		return fmt.Errorf("shard %d: compact: %w", s.number, err)
 	}

@@ -79,35 +79,45 @@ func (r *crashRun) done() {
 
 // step does one thing and returns its error; then what it would have written may be there or not.
 func (r *crashRun) step(i int) error {
+	err := r.choose(i)()
+	if err == nil {
+		r.done()
+	}
+	return err
+}
+
+// choose says what is to be done, and returns what does it, also once more.
+func (r *crashRun) choose(i int) func() error {
 	ctx, same := context.Background(), r.model.within(index.All(), chunk.Always)
-	var err error
 	switch r.rng.IntN(9) {
 	default:
 		b := r.gen.batch()
 		r.model.append(b)
 		r.expect(fmt.Sprintf("step %d, append", i), r.model.within(index.All(), chunk.Always))
-		err = r.store.Append(ctx, b)
+		return func() error { return r.store.Append(ctx, b) }
 	case 5:
 		r.expect(fmt.Sprintf("step %d, seal", i), same)
-		err = r.store.Seal(ctx)
+		return func() error { return r.store.Seal(ctx) }
 	case 6:
 		r.expect(fmt.Sprintf("step %d, compact", i), same)
-		err = r.store.Compact(ctx, nil)
+		return func() error { return r.store.Compact(ctx, nil) }
 	case 7:
 		f, span := r.gen.filter(), r.gen.span()
 		r.model.delete(f, span)
 		r.expect(fmt.Sprintf("step %d, delete %v %v", i, f, span), r.model.within(index.All(), chunk.Always))
-		_, err = r.store.Delete(ctx, f, span)
+		return func() error {
+			_, err := r.store.Delete(ctx, f, span)
+			return err
+		}
 	case 8:
 		r.expect(fmt.Sprintf("step %d, reopen", i), same)
-		if err = r.store.Close(); err == nil {
-			err = r.open()
+		return func() error {
+			if err := r.store.Close(); err != nil && !errors.Is(err, shard.ErrClosed) {
+				return err
+			}
+			return r.open()
 		}
 	}
-	if err == nil {
-		r.done()
-	}
-	return err
 }
 
 // An image is a disk after a crash, and what may be on it.
@@ -268,6 +278,87 @@ func TestFailingDisk(t *testing.T) {
 		if r.store != nil {
 			_ = r.store.Close() // may tell again what failed
 		}
+	}
+}
+
+// TestDiskRecovers makes operations fail now and then, or fills the disk: what was acknowledged is
+// there all the time, in the running store and after a crash, and the store goes on by itself as
+// soon as nothing fails.
+func TestDiskRecovers(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := newCrashRun(t, seed+100, 1+int(seed%2))
+			if err := r.open(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = r.store.Close() }()
+			var images []image
+			fails := r.failing(seed)
+			watch := func(op vfs.Op) error {
+				r.mu.Lock() // shards work in parallel
+				defer r.mu.Unlock()
+				if op.Change && op.N%7 == 0 {
+					images = append(images, r.take(op, false))
+				}
+				return fails(op)
+			}
+			failures := 0
+			for i := range 40 {
+				do := r.choose(i)
+				r.fsys.Hook(watch)
+				err := do()
+				if err != nil && !errors.Is(err, vfs.ErrInjected) && !vfs.IsFull(err) {
+					t.Fatalf("%s: %v", r.doing, err)
+				}
+				r.fsys.Hook(nil)
+				if err != nil {
+					failures++
+					if !strings.Contains(r.doing, "reopen") {
+						r.compare(image{what: r.doing + ", failed", acked: r.acked, next: r.next}, read(t, r.store, index.All(), chunk.Always))
+					}
+					r.fsys.SetRoom(0)
+					if err := do(); err != nil {
+						t.Fatalf("%s, when nothing fails: %v", r.doing, err)
+					}
+				}
+				r.done()
+				compare(t, r.doing, read(t, r.store, index.All(), chunk.Always), r.acked)
+			}
+			for _, im := range images {
+				r.look(im)
+			}
+			r.look(image{what: "the end", fsys: r.fsys.Crash(r.rng), acked: r.acked, next: r.acked})
+			names, err := r.fsys.List("store/shard-0000")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d failures, %d images, in the end %v", failures, len(images), names)
+		})
+	}
+}
+
+// failing returns what makes operations fail: some writes, syncs or all changes, or a disk that is
+// full soon.
+func (r *crashRun) failing(seed uint64) func(vfs.Op) error {
+	rng := rand.New(rand.NewPCG(seed, 13)) // used under mu
+	return func(op vfs.Op) error {
+		hit := op.Change && rng.IntN(12) == 0
+		switch seed % 4 {
+		case 1:
+			hit = op.Kind == "write" && rng.IntN(4) == 0
+		case 2:
+			hit = strings.HasPrefix(op.Kind, "sync") && rng.IntN(4) == 0
+		case 3:
+			if rng.IntN(12) == 0 {
+				r.fsys.SetRoom(1)
+			}
+			hit = false
+		}
+		if hit {
+			return vfs.ErrInjected
+		}
+		return nil
 	}
 }
 

@@ -33,13 +33,15 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // what only the old state needs is removed after that. So one of the two can always be read, and
 // its state is whole.
 
-// writeManifest makes text, whose lines end in newlines, the manifest of dir.
+// writeManifest makes text, whose lines end in newlines, the manifest of dir. Its error wraps
+// [vfs.ErrUnsure] where it may be so after all.
 func writeManifest(fsys vfs.FS, dir string, text []byte) error {
 	text = withChecksum(text)
-	for _, name := range []string{manifestName, manifestCopy} {
-		if err := vfs.WriteFile(fsys, path.Join(dir, name), text); err != nil {
-			return fmt.Errorf("manifest: %w", err)
-		}
+	if err := vfs.WriteFile(fsys, path.Join(dir, manifestName), text); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	if err := vfs.WriteFile(fsys, path.Join(dir, manifestCopy), text); err != nil {
+		return fmt.Errorf("manifest: %w: %w", err, vfs.ErrUnsure)
 	}
 	return nil
 }

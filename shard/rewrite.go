@@ -54,7 +54,11 @@ func (s *Shard) rewrite(ctx context.Context, job *rewriteJob) (*segmentFile, err
 	if err := w.Finish(); err != nil {
 		return nil, err
 	}
-	return s.adopt(job, file, name, r.kept)
+	g, err := s.adopt(job, file, name, r.kept)
+	if err != nil {
+		err = errors.Join(err, s.o.FS.Remove(name))
+	}
+	return g, err
 }
 
 // adopt opens a segment that was just written.

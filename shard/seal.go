@@ -2,12 +2,15 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"slices"
 
 	"github.com/chronodex/chronodex/codec"
+	"github.com/chronodex/chronodex/internal/vfs"
 )
 
 // requestSeal asks the background to seal, which it may be about to.
@@ -103,7 +106,7 @@ func (s *Shard) sealHead(ctx context.Context, p codec.Profile, t *tally) error {
 		v.sealing = nil
 	})
 	if err != nil {
-		s.forget(made)
+		s.giveUp(made, err)
 		return err
 	}
 	s.set.headBytes.Add(-bytes)
@@ -135,12 +138,31 @@ func (s *Shard) freeze() bool {
 	return true
 }
 
-// forget closes segments of which nobody knows whether they are in the manifest, as it could not be
-// written wholly. The next opening will tell.
-func (s *Shard) forget(made []*segmentFile) {
+// giveUp closes segments that an edit, which failed so, should have entered into the manifest.
+// Where nobody knows whether it did, they stay until another manifest was written, or the next
+// opening tells.
+func (s *Shard) giveUp(made []*segmentFile, err error) {
+	if !errors.Is(err, vfs.ErrUnsure) {
+		s.discard(made)
+		return
+	}
+	s.editing.Lock()
+	defer s.editing.Unlock()
 	for _, g := range made {
+		s.orphans = append(s.orphans, g.path)
 		s.closeSegment(g)
 	}
+}
+
+// sweepOrphans removes the segments that were given up, none of which is in the manifest that was
+// just written. The caller holds editing.
+func (s *Shard) sweepOrphans() {
+	for _, name := range s.orphans {
+		if err := s.o.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.logger.Warn("a file that is not needed any more stays until the store is opened again", "err", err)
+		}
+	}
+	s.orphans = nil
 }
 
 // discard closes and removes segments that are not in the manifest.

@@ -43,6 +43,7 @@ type Shard struct {
 
 	editing sync.Mutex // held while the manifest is replaced
 	m       manifest   // as it is on disk; guarded by editing
+	orphans []string   // segments that may be in a manifest that could not be written wholly; guarded by editing
 
 	mu      sync.Mutex
 	cur     *version // guarded by mu
@@ -380,6 +381,7 @@ func (s *Shard) edit(f func(m *manifest, v *version)) error {
 		return err
 	}
 	s.m = m
+	s.sweepOrphans()
 	s.mu.Lock()
 	last := s.install(s.rebase(old, v))
 	s.mu.Unlock()

@@ -12,6 +12,8 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/chronodex/chronodex/internal/gate"
 )
 
 // What is wrong with a body before any protocol looks at it.
@@ -32,10 +34,25 @@ func bodyStatus(err error) int {
 	return http.StatusBadRequest
 }
 
-// A body is the decompressed body of a request, in memory that is given back by release.
+// A body is the decompressed body of a request, in memory that is given back by release. What it
+// takes is counted by the gate, with all others: so slow senders together hold a bounded amount.
 type body struct {
 	data []byte
 	raw  []byte
+	gate *gate.Gate
+	held int64 // bytes that the gate counts
+}
+
+// hold has the gate count n more bytes. Its error is a [*gate.Overload].
+func (b *body) hold(n int) error {
+	if n == 0 || b.gate == nil {
+		return nil
+	}
+	if err := b.gate.Hold(int64(n)); err != nil {
+		return err
+	}
+	b.held += int64(n)
+	return nil
 }
 
 var bodies = sync.Pool{New: func() any { return new(body) }}
@@ -55,7 +72,10 @@ func (b *body) release() {
 	if cap(b.raw) > mostKept {
 		b.raw = nil
 	}
-	b.data, b.raw = b.data[:0], b.raw[:0]
+	if b.held > 0 {
+		b.gate.Release(b.held)
+	}
+	*b = body{data: b.data[:0], raw: b.raw[:0]}
 	bodies.Put(b)
 }
 
@@ -64,6 +84,7 @@ func (b *body) release() {
 // none. The caller releases it.
 func (r *Receiver) body(req *http.Request) (*body, error) {
 	b := bodies.Get().(*body)
+	b.gate = r.o.Gate
 	if err := r.read(b, req); err != nil {
 		b.release()
 		return nil, err
@@ -77,9 +98,9 @@ func (r *Receiver) read(b *body, req *http.Request) error {
 	}
 	switch encoding := strings.ToLower(strings.TrimSpace(req.Header.Get("Content-Encoding"))); encoding {
 	case "", "identity":
-		return r.fill(&b.data, req.Body)
+		return r.fill(b, &b.data, req.Body)
 	case "snappy":
-		if err := r.fill(&b.raw, req.Body); err != nil {
+		if err := r.fill(b, &b.raw, req.Body); err != nil {
 			return err
 		}
 		n, err := s2.DecodedLen(b.raw)
@@ -92,6 +113,9 @@ func (r *Receiver) read(b *body, req *http.Request) error {
 		if n > snappyRatio*len(b.raw) { // before memory is taken for what cannot be true
 			return fmt.Errorf("%w: snappy: %d bytes do not hold the %d that they promise", errBody, len(b.raw), n)
 		}
+		if err := b.hold(max(n, cap(b.data))); err != nil {
+			return err
+		}
 		if b.data, err = s2.Decode(b.data[:cap(b.data)], b.raw); err != nil {
 			return fmt.Errorf("%w: snappy: %w", errBody, err)
 		}
@@ -101,32 +125,43 @@ func (r *Receiver) read(b *body, req *http.Request) error {
 		if err != nil {
 			return fmt.Errorf("%w: gzip: %w", errBody, err)
 		}
-		return r.fill(&b.data, z)
+		return r.fill(b, &b.data, z)
 	case "deflate":
 		z, err := zlib.NewReader(req.Body)
 		if err != nil {
 			return fmt.Errorf("%w: deflate: %w", errBody, err)
 		}
-		return r.fill(&b.data, z)
+		return r.fill(b, &b.data, z)
 	case "zstd":
-		z, err := zstd.NewReader(req.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(r.o.MaxBody)))
+		z, err := zstd.NewReader(req.Body, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+			zstd.WithDecoderMaxMemory(uint64(max(r.o.MaxBody, maxWindow))), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return fmt.Errorf("%w: zstd: %w", errBody, err)
 		}
 		defer z.Close()
-		return r.fill(&b.data, z)
+		return r.fill(b, &b.data, z)
 	default:
 		return fmt.Errorf("%w %q: gzip, zstd, snappy, deflate and identity are understood", errEncoding, encoding)
 	}
 }
 
-// fill reads all of in into dst, within the limit.
-func (r *Receiver) fill(dst *[]byte, in io.Reader) error {
+// leastRoom is what a body takes at first.
+const leastRoom = 32 << 10
+
+// fill reads all of in into dst, which is one of b, within the limit.
+func (r *Receiver) fill(b *body, dst *[]byte, in io.Reader) error {
 	buf := (*dst)[:0]
+	if err := b.hold(cap(buf)); err != nil {
+		buf = nil // much memory for what may be little, while others need it
+	}
 	defer func() { *dst = buf }()
 	for {
 		if len(buf) == cap(buf) {
-			buf = append(buf, make([]byte, max(32<<10, len(buf)))...)[:len(buf)]
+			more := max(leastRoom, len(buf))
+			if err := b.hold(more); err != nil {
+				return err
+			}
+			buf = append(make([]byte, 0, len(buf)+more), buf...)
 		}
 		n, err := in.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]

@@ -65,7 +65,9 @@ func (r *Receiver) snappyOnly(next http.Handler) http.Handler {
 		}
 		b, err := r.body(req)
 		if err != nil {
-			http.Error(w, err.Error(), bodyStatus(err))
+			status, after := failure(err)
+			retryAfter(w.Header(), after)
+			http.Error(w, err.Error(), status)
 			return
 		}
 		defer b.release()

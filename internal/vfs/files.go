@@ -10,6 +10,10 @@ import (
 // what bears it.
 const TempSuffix = ".tmp"
 
+// ErrUnsure is wrapped by an error of [WriteFile] that came so late that the file may have its new
+// content, now or after a crash; without it, it has the old one.
+var ErrUnsure = errors.New("the file may have been replaced")
+
 // ReadFile returns the content of a file, in memory of its own.
 func ReadFile(fsys FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
@@ -40,14 +44,14 @@ func WriteFile(fsys FS, name string, data []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = fsys.Rename(temp, name)
-	}
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", name, err), fsys.Remove(temp))
 	}
+	if err := fsys.Rename(temp, name); err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w: %w", name, err, ErrUnsure), fsys.Remove(temp))
+	}
 	if err := fsys.SyncDir(filepath.Dir(name)); err != nil {
-		return fmt.Errorf("write %s: sync folder: %w", name, err)
+		return fmt.Errorf("write %s: sync folder: %w: %w", name, err, ErrUnsure)
 	}
 	return nil
 }

@@ -32,6 +32,11 @@
 // [ErrCorrupt]. A damaged place in the very last write was never acknowledged, if the machine
 // stopped while it was written: that is [ErrTorn]. Whole records of that write are kept.
 //
+// A write that fails has its records refused, and their numbers go to the next ones. What it left
+// in the file has to go before: it is cut off, where only the write failed; after a sync that
+// failed, which no later sync makes up for, the file is written anew without it, and with a closing
+// frame, under its name.
+//
 // On opening for writing, a log that was not closed gets its last write written anew, without what
 // is torn, and a closing frame; so every byte that is relied on has been synced. Then a new file is
 // begun with the first record.
