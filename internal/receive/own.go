@@ -18,8 +18,8 @@ import (
 type ownFormat struct {
 	types      []string // media types that name it
 	parameters []string // of the URL that it takes, beside format
-	// read stores what comes in w by [ownWrite.append], and tells bad records to [ownWrite.refuse].
-	// An error ends the reading; what was appended before stays.
+	// read stores what comes in w by [ownWrite.append], counts bad records in w.refused, and tells the
+	// first of them to [ownWrite.describe]. An error ends the reading; what was appended before stays.
 	read func(w *ownWrite) error
 }
 
@@ -29,6 +29,7 @@ func (r *Receiver) ownFormats() map[string]ownFormat {
 		"ndjson": r.ownText("ndjson", "application/x-ndjson", "application/ndjson", "application/jsonl"),
 		"csv":    r.ownText("csv", "text/csv"),
 		"influx": r.ownText("influx"),
+		"arrow":  r.ownArrow(),
 
 		"prometheus":  r.ownExposition(promtext.Text),
 		"openmetrics": r.ownExposition(promtext.OpenMetrics, promtext.OpenMetrics),
@@ -57,14 +58,9 @@ type ownWrite struct {
 // An ownRefusal is something that was not stored.
 type ownRefusal struct {
 	Line   int64  `json:"line,omitempty"` // of the body, from 1
+	Row    int64  `json:"row,omitempty"`  // of all record batches, from 1
 	Series string `json:"series,omitempty"`
 	Detail string `json:"detail"`
-}
-
-// refuse notes that a line was not stored; line 0 is none in particular.
-func (w *ownWrite) refuse(line int64, reason error) {
-	w.refused++
-	w.describe(ownRefusal{Line: line, Detail: reason.Error()})
 }
 
 // describe keeps one of the first refusals for the answer, which somebody else counts.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
@@ -147,6 +152,42 @@ func TestOwnWriteBroken(t *testing.T) {
 type iotestErr struct{}
 
 func (iotestErr) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// A stream of Arrow with a row of each kind of trouble: none, no time, and a time out of range.
+func TestOwnWriteArrow(t *testing.T) {
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "time", Type: &arrow.TimestampType{Unit: arrow.Second}, Nullable: true},
+		{Name: "host", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}},
+		{Name: "cpu", Type: arrow.PrimitiveTypes.Float64},
+	}, nil)
+	record, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader(
+		`[{"time":"1970-01-01T00:00:01Z","host":"a","cpu":0.5},{"host":"a","cpu":1},{"time":"3000-01-01T00:00:00Z","host":"a","cpu":1}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var body bytes.Buffer
+	z := gzip.NewWriter(&body)
+	out := ipc.NewWriter(z, ipc.WithSchema(schema))
+	if err := errors.Join(out.Write(record), out.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, set := newStore(t, Options{})
+	req := httptest.NewRequest("POST", "/v1/write?set=site=north", &body)
+	req.Header.Set("Content-Type", "application/vnd.apache.arrow.stream")
+	req.Header.Set("Content-Encoding", "gzip")
+	w := send(t, r, req)
+	want := `"stored":1,"refused":2,"errors":[{"row":2,"detail":"no time"},{"row":3,"detail":"the time is out of the range of int64 nanoseconds"}]`
+	if w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("answer %d %s, want %s", w.Code, w.Body, want)
+	}
+	if diff := cmp.Diff([]string{`{host="a", metric="cpu", site="north"} float64 1000000000=0.5`}, stored(t, set)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	w = send(t, r, httptest.NewRequest("POST", "/v1/write?format=arrow", strings.NewReader("nonsense")))
+	if w.Code != 400 || !strings.Contains(w.Body.String(), "not an Arrow stream") {
+		t.Errorf("nonsense: %d %s", w.Code, w.Body)
+	}
+}
 
 func TestFailure(t *testing.T) {
 	for name, tc := range map[string]struct {

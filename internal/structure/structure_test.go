@@ -28,8 +28,8 @@ var floors = map[string]int{
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
 	"internal/exchange": 5, "internal/export": 5,
 	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols too
-	"internal/ingest/otlp":      5,
-	"internal/ingest/promtext":  5,
+	"internal/ingest/otlp":      5, "internal/ingest/arrowin": 5,
+	"internal/ingest/promtext": 5,
 	// 5: internal/ingest/… decoders of wire protocols
 
 	// what decoders of wire protocols share, and the decoders
@@ -56,6 +56,7 @@ var doors = map[string][]string{
 	"go.etcd.io/bbolt":                               {"index"},
 	"go.opentelemetry.io/":                           {"internal/ingest/otlp"},
 	"google.golang.org/genproto/":                    {"internal/ingest/otlp"},
+	"github.com/apache/arrow/":                       {"internal/ingest/arrowin"},
 	"google.golang.org/grpc":                         {"internal/receive"},
 	"google.golang.org/protobuf":                     {"chunk", "chunk/blockpb", "internal/ingest/promwrite", "internal/ingest/otlp"},
 	"github.com/alecthomas/kong":                     {"cmd/chronodex"},
