@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/chronodex/chronodex/internal/access"
@@ -36,6 +37,7 @@ type API struct {
 	started   time.Time
 	exports   chan struct{} // has one for each that runs
 	endpoints []endpoint
+	asJSON    func() ([]byte, error) // the document that describes it
 }
 
 // New returns an API.
@@ -52,7 +54,7 @@ func New(o Options) *API {
 	if o.Exports <= 0 {
 		o.Exports = 4
 	}
-	a := &API{o: o, started: o.Now(), exports: make(chan struct{}, o.Exports)}
+	a := &API{o: o, started: o.Now(), exports: make(chan struct{}, o.Exports), asJSON: sync.OnceValues(jsonDocument)}
 	a.endpoints = a.table()
 	return a
 }
@@ -83,6 +85,8 @@ func (a *API) table() []endpoint {
 		{"GET", "/v1/tail", access.Read, []string{"q", "every", "from", "tz", "time"}, a.tail},
 		{"DELETE", "/v1/series", access.Admin, with("selector"), a.remove},
 		{"GET", "/v1/status", access.Read, []string{}, a.status},
+		{"GET", "/v1/openapi.yaml", 0, []string{}, a.documentYAML},
+		{"GET", "/v1/openapi.json", 0, []string{}, a.documentJSON},
 	}
 }
 

@@ -62,7 +62,10 @@ func (c *call) readParams() error {
 			if meant := elsewhere[name]; slices.Contains(c.e.params, meant) {
 				near = meant
 			}
-			reason := "there is no such parameter; there are " + strings.Join(c.e.params, ", ")
+			reason := "there is no such parameter; it takes none"
+			if len(c.e.params) > 0 {
+				reason = "there is no such parameter; there are " + strings.Join(c.e.params, ", ")
+			}
 			if near != "" {
 				reason = fmt.Sprintf("there is no such parameter, did you mean %q?", near)
 			}

@@ -2,8 +2,10 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
+	"github.com/chronodex/chronodex/internal/access"
 	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/export"
 	"github.com/chronodex/chronodex/internal/gate"
@@ -31,13 +33,16 @@ func (a *API) export(c *call) error {
 	if err != nil {
 		return err
 	}
+	ctx := c.r.Context()
+	if who := access.From(ctx); !who.Rights.Has(access.Read) { // parts would be none, and that no error
+		return fmt.Errorf("%q may not read: %w", who.Name, gate.ErrForbidden)
+	}
 	select {
 	case a.exports <- struct{}{}:
 		defer func() { <-a.exports }()
 	default:
 		return &gate.Overload{What: "exports at once", Limit: int64(cap(a.exports)), Name: "limits.exports", After: 10 * time.Second}
 	}
-	ctx := c.r.Context()
 	h := c.out.w.Header()
 	h.Set("Content-Type", map[string]string{
 		ingest.NDJSON: exchange.NDJSONType, ingest.CSV: exchange.CSVType, ingest.Influx: exchange.TextType,

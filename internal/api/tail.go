@@ -16,10 +16,8 @@ import (
 	"github.com/chronodex/chronodex/query"
 )
 
-const (
-	stuck    = 30 * time.Second // that a write to a client may take
-	leastGap = 100 * time.Millisecond
-)
+// leastGap is the shortest time between two results of a tail.
+const leastGap = 100 * time.Millisecond
 
 // A tail is an answer of server-sent events.
 type tail struct {
@@ -46,7 +44,6 @@ func (a *API) tail(c *call) error {
 	t := &tail{call: c, control: http.NewResponseController(c.out.w), o: render.Options{Unit: unit, Location: loc}}
 	ctx, cancel := context.WithCancel(c.r.Context())
 	defer cancel()
-	defer t.control.SetWriteDeadline(time.Time{}) // of the connection's next request
 	if a.o.Done != nil {
 		go func() {
 			select {
@@ -66,8 +63,7 @@ func (a *API) tail(c *call) error {
 	return t.observations(ctx, f)
 }
 
-// begin sends the head. From then on the connection is not compressed, and its writes have a
-// deadline each.
+// begin sends the head. Who listens bounds how long a write may take.
 func (t *tail) begin() error {
 	h := t.out.w.Header()
 	h.Set("Content-Type", exchange.EventsType)
@@ -82,9 +78,6 @@ func (t *tail) begin() error {
 
 // flush sends the event that has gathered.
 func (t *tail) flush() error {
-	if err := t.control.SetWriteDeadline(t.API.o.Now().Add(stuck)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	if _, err := t.out.Write(t.buf); err != nil {
 		return err
 	}

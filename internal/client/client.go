@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -230,6 +231,15 @@ func (c *Client) failure(resp *http.Response, text string) error {
 		p = exchange.Problem{Status: resp.StatusCode, Detail: exchange.Text(strings.TrimSpace(firstLine(body)))}
 		if p.Detail == "" {
 			p.Detail = exchange.Text(http.StatusText(resp.StatusCode))
+		}
+	}
+	if p.Type == "" && resp.Header.Get("Retry-After") != "" {
+		p.Retry, _ = strconv.ParseInt(resp.Header.Get("Retry-After"), 10, 64) // 0, where it is a date
+		switch resp.StatusCode {
+		case http.StatusTooManyRequests:
+			p.Type = exchange.Overload
+		case http.StatusServiceUnavailable:
+			p.Type = exchange.Closing
 		}
 	}
 	switch resp.StatusCode {

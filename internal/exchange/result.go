@@ -203,9 +203,17 @@ func (x *resultReader) uvarint() uint64 {
 	if x.err != nil {
 		return 0
 	}
-	n, err := binary.ReadUvarint(x.r)
-	x.err = err
+	n, err := binary.ReadUvarint(x)
+	if x.err == nil && err != nil {
+		x.fail("a number of more than 64 bits")
+	}
 	return n
+}
+
+// ReadByte is for [binary.ReadUvarint].
+func (x *resultReader) ReadByte() (byte, error) {
+	b := x.byte()
+	return b, x.err
 }
 
 // bytes returns the next n bytes, valid until the next call. Memory grows with what has come.
