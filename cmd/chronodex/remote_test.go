@@ -41,7 +41,7 @@ func serveFolder(t *testing.T, dir string, who *access.Identity) *httptest.Serve
 	t.Cleanup(func() { _ = set.Close() })
 	g := gate.New(set, gate.Options{Now: remoteNow})
 	mux := http.NewServeMux()
-	for _, r := range append(api.New(api.Options{Gate: g, Now: remoteNow}).Routes(), receive.New(receive.Options{Gate: g}).Routes()...) {
+	for _, r := range append(api.New(api.Options{Gate: g, Now: remoteNow, Version: "v1"}).Routes(), receive.New(receive.Options{Gate: g}).Routes()...) {
 		mux.Handle(strings.TrimSpace(r.Method+" "+r.Pattern), r.Handler)
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

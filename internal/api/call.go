@@ -97,6 +97,10 @@ func (c *call) readBody() error {
 	case "text/plain", "application/chronodex":
 		c.args.Add("q", string(body))
 	case "", "application/x-www-form-urlencoded":
+		if text := string(body); text != "" && !strings.Contains(text, "=") { // curl --data-binary 'metric:cpu' says that it is a form
+			c.args.Add("q", text)
+			return nil
+		}
 		form, err := url.ParseQuery(string(body))
 		if err != nil {
 			return wrong("the body", "it is no form: %w; a query by itself is sent as Content-Type: text/plain", err)
