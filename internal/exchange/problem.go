@@ -55,7 +55,6 @@ type Problem struct {
 	Cure      string   `json:"cure,omitempty"`
 	Retry     int64    `json:"retry_after,omitempty"` // seconds
 	Routes    []string `json:"routes,omitempty"`      // that there are
-
 }
 
 // Error returns the detail.
@@ -211,6 +210,7 @@ type Partly struct {
 // A Refusal is something that was not stored.
 type Refusal struct {
 	Line   int64  `json:"line,omitempty"` // of the body, from 1
+	Row    int64  `json:"row,omitempty"`  // of an Arrow stream, from 1
 	Series string `json:"series,omitempty"`
 	Detail string `json:"detail"`
 }
@@ -222,6 +222,8 @@ func (r Refusal) String() string {
 		return r.Series + ": " + r.Detail
 	case r.Line > 0:
 		return fmt.Sprintf("line %d: %s", r.Line, r.Detail)
+	case r.Row > 0:
+		return fmt.Sprintf("row %d: %s", r.Row, r.Detail)
 	}
 	return r.Detail
 }

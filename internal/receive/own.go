@@ -11,6 +11,7 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/access"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/ingest/promtext"
 )
 
@@ -52,19 +53,11 @@ type ownWrite struct {
 	r        *Receiver
 	stored   int64 // observations
 	refused  int64 // records, and series of batches
-	refusals []ownRefusal
-}
-
-// An ownRefusal is something that was not stored.
-type ownRefusal struct {
-	Line   int64  `json:"line,omitempty"` // of the body, from 1
-	Row    int64  `json:"row,omitempty"`  // of all record batches, from 1
-	Series string `json:"series,omitempty"`
-	Detail string `json:"detail"`
+	refusals []exchange.Refusal
 }
 
 // describe keeps one of the first refusals for the answer, which somebody else counts.
-func (w *ownWrite) describe(f ownRefusal) {
+func (w *ownWrite) describe(f exchange.Refusal) {
 	if len(w.refusals) < maxRefusals {
 		w.refusals = append(w.refusals, f)
 	}
@@ -83,7 +76,7 @@ func (w *ownWrite) append(b *chunk.Batch) error {
 	w.stored += out.Stored
 	for _, f := range out.Refused {
 		w.refused++
-		w.describe(ownRefusal{Series: names[f.Row].String(), Detail: f.Reason.Error()})
+		w.describe(exchange.Refusal{Series: names[f.Row].String(), Detail: f.Reason.Error()})
 	}
 	return nil
 }
@@ -143,37 +136,25 @@ func ownFormatOf(req *http.Request, formats map[string]ownFormat) (string, error
 // errMedia is wrapped by errors that mean: nothing here reads this media type.
 var errMedia = errors.New("unsupported media type")
 
-// A problem is the answer to a request that was not taken in full (RFC 9457).
-type problem struct {
-	Type    string       `json:"type"`
-	Title   string       `json:"title"`
-	Status  int          `json:"status"`
-	Detail  string       `json:"detail"`
-	Stored  int64        `json:"stored"`  // observations, durable
-	Refused int64        `json:"refused"` // records and series that were not stored
-	Errors  []ownRefusal `json:"errors,omitempty"`
-}
-
 // problem answers a request of which something was not stored. The reading ended with err, or is
 // complete where that is nil.
 func (w *ownWrite) problem(rw http.ResponseWriter, err error) {
-	p := problem{Type: "about:blank", Status: http.StatusBadRequest, Stored: w.stored, Refused: w.refused, Errors: w.refusals}
-	switch {
-	case err == nil:
-		p.Title, p.Detail = "partly refused", fmt.Sprintf("%d of what was sent was refused, the rest is stored", w.refused)
+	p := exchange.Partly{Stored: w.stored, Refused: w.refused, Errors: w.refusals}
+	if err == nil {
+		p.Problem = exchange.Problem{Type: exchange.Invalid, Title: "Not all was stored", Status: http.StatusBadRequest}
+		p.Detail = exchange.Text(fmt.Sprintf("%d of what was sent was refused, the rest is stored", w.refused))
 		if w.stored == 0 {
-			p.Title, p.Detail = "refused", "nothing was stored"
+			p.Title, p.Detail = "Nothing was stored", "all of what was sent was refused"
 		}
-	default:
-		p.Status = w.status(rw, err)
-		p.Title, p.Detail = strings.ToLower(http.StatusText(p.Status)), err.Error()
+	} else {
+		p.Problem = w.failed(rw, err)
 		if w.stored > 0 {
-			p.Detail += fmt.Sprintf("; the %d observations read before it are stored, and sending them again does no harm", w.stored)
+			p.Detail += exchange.Text(fmt.Sprintf("; the %d observations read before it are stored, and sending them again does no harm", w.stored))
 		}
 	}
 	body, merr := json.Marshal(p)
 	if merr != nil {
-		http.Error(rw, p.Detail, p.Status)
+		http.Error(rw, string(p.Detail), p.Status)
 		return
 	}
 	rw.Header().Set("Content-Type", "application/problem+json")
@@ -181,18 +162,23 @@ func (w *ownWrite) problem(rw http.ResponseWriter, err error) {
 	_, _ = rw.Write(append(body, '\n')) // whoever went away does not read it
 }
 
-// status returns the HTTP status of an error that ended the reading, and sets Retry-After.
-func (w *ownWrite) status(rw http.ResponseWriter, err error) int {
+// failed returns the problem of an error that ended the reading, and sets Retry-After.
+func (w *ownWrite) failed(rw http.ResponseWriter, err error) exchange.Problem {
+	p := exchange.Problem{Type: exchange.Invalid, Status: http.StatusBadRequest, Detail: exchange.Text(err.Error())}
+	status, after := failure(err)
 	switch {
 	case errors.Is(err, errMedia):
-		return http.StatusUnsupportedMediaType
+		p.Type, p.Title, p.Status = exchange.Parameter, "The body's type is not understood", http.StatusUnsupportedMediaType
 	case errors.Is(err, errOwn):
-		return http.StatusBadRequest
+		p.Title = "The request is not understood"
+	case errors.Is(err, errTooLarge), errors.Is(err, errEncoding), errors.Is(err, errBody):
+		p.Title, p.Status = "The body cannot be read", status
+	default:
+		p = *exchange.ProblemOf(err)
+		if p.Status == http.StatusInternalServerError {
+			w.r.o.Logger.Error("a write failed", "path", w.URL.Path, "error", err)
+		}
+		retryAfter(rw.Header(), after)
 	}
-	status, after := failure(err)
-	if status == http.StatusInternalServerError {
-		w.r.o.Logger.Error("a write failed", "path", w.URL.Path, "error", err)
-	}
-	retryAfter(rw.Header(), after)
-	return status
+	return p
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/gate"
 	"github.com/chronodex/chronodex/shard"
 )
@@ -79,8 +80,8 @@ func TestOwnWrite(t *testing.T) {
 				t.Errorf("answer %d %s; want %d with %s", w.Code, w.Body, tc.status, tc.answer)
 			}
 			if w.Code >= 400 {
-				var p problem
-				if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code || w.Header().Get("Content-Type") != "application/problem+json" {
+				var p exchange.Partly
+				if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Status != w.Code || p.Type == "" || p.Title == "" || w.Header().Get("Content-Type") != "application/problem+json" {
 					t.Errorf("not a problem: %v, %v, %s", err, w.Header(), w.Body)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/ingest/arrowin"
 )
 
@@ -27,7 +28,7 @@ func (r *Receiver) ownArrow() ownFormat {
 				Set: o.Set, MaxBytes: r.o.MaxBody,
 				Refused: func(row int64, why error) {
 					w.refused++
-					w.describe(ownRefusal{Row: row, Detail: why.Error()})
+					w.describe(exchange.Refusal{Row: row, Detail: why.Error()})
 				},
 				Emit: func(b *chunk.Batch) error {
 					stop = w.append(b)

@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/ingest"
 )
 
@@ -35,7 +36,7 @@ func (r *Receiver) ownText(format string, types ...string) ownFormat {
 			return fmt.Errorf("%w: %w", errOwn, err)
 		}
 		o.Format, o.Now, o.MaxBytes = format, r.o.Now().UnixNano(), inflation*r.o.MaxBody
-		o.Skipped = func(e *ingest.LineError) { w.describe(ownRefusal{Line: e.Line, Detail: e.Reason.Error()}) }
+		o.Skipped = func(e *ingest.LineError) { w.describe(exchange.Refusal{Line: e.Line, Detail: e.Reason.Error()}) }
 		text, err := w.stream()
 		if err != nil {
 			return err

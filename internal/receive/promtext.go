@@ -12,6 +12,7 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/access"
+	"github.com/chronodex/chronodex/internal/exchange"
 	"github.com/chronodex/chronodex/internal/ingest/promtext"
 	"github.com/chronodex/chronodex/internal/ingest/promwrite"
 )
@@ -91,9 +92,9 @@ func (r *Receiver) ownExposition(media string, types ...string) ownFormat {
 		for _, reason := range out.reasons {
 			line := (*promtext.LineError)(nil)
 			if errors.As(reason, &line) {
-				w.describe(ownRefusal{Line: int64(line.Line), Detail: line.Reason.Error()})
+				w.describe(exchange.Refusal{Line: int64(line.Line), Detail: line.Reason.Error()})
 			} else {
-				w.describe(ownRefusal{Detail: reason.Error()})
+				w.describe(exchange.Refusal{Detail: reason.Error()})
 			}
 		}
 		return err
