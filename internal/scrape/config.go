@@ -110,6 +110,16 @@ func Parse(text []byte) ([]Config, error) {
 	return all, nil
 }
 
+// SetDirectory lets relative names of files begin at a folder.
+func (c *Config) SetDirectory(dir string) {
+	c.HTTP.SetDirectory(dir)
+	for i := range c.FileConfigs {
+		for k, name := range c.FileConfigs[i].Files {
+			c.FileConfigs[i].Files[k] = config.JoinDir(dir, name)
+		}
+	}
+}
+
 // check completes jobs and reports what is wrong with them.
 func check(all []Config) error {
 	names := map[string]bool{}

@@ -35,6 +35,7 @@ func (c *Config) problems(bad []string) []error {
 	k.auth()
 	k.limits()
 	k.retention()
+	k.scrape()
 	k.graphite()
 	k.log()
 	for i, origin := range c.Web.CORS {

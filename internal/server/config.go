@@ -25,7 +25,8 @@ type Config struct {
 	Pprof           bool      `yaml:"pprof"`
 	ShutdownTimeout Duration  `yaml:"shutdown_timeout"`
 
-	from map[string]string // where each value that is not a default was said
+	from   map[string]string // where each value that is not a default was said
+	folder string            // of its file, where names of other files in it begin
 }
 
 // Listen are the addresses, host:port, of listeners; "" is off.

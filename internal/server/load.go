@@ -54,7 +54,7 @@ func (d *decoder) read(file string, c *Config) error {
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	d.file = file
+	d.file, c.folder = file, filepath.Dir(file)
 	if len(doc.Content) > 0 {
 		d.decode(doc.Content[0], reflect.ValueOf(c).Elem(), "", 0)
 	}

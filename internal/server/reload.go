@@ -45,6 +45,15 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
+	if v := s.opened.Load(); v != nil {
+		jobs, err := c.scrapeJobs()
+		if err == nil {
+			err = v.scraper.Apply(jobs)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	s.config.Store(c)
 	s.keeper.Store(k)
 	s.setLevel(c)

@@ -16,6 +16,7 @@ import (
 	"github.com/chronodex/chronodex/index"
 	"github.com/chronodex/chronodex/internal/gate"
 	"github.com/chronodex/chronodex/internal/receive"
+	"github.com/chronodex/chronodex/internal/scrape"
 	"github.com/chronodex/chronodex/shard"
 )
 
@@ -60,6 +61,7 @@ type service struct {
 	handler http.Handler
 
 	receiver *receive.Receiver
+	scraper  *scrape.Manager
 }
 
 // A socket is one of the two that a listener can have.
@@ -186,6 +188,7 @@ func (s *Server) stopOpening(open chan error) error {
 func (s *Server) run(ctx context.Context, cancel context.CancelCauseFunc, listening *sync.WaitGroup) {
 	s.serveOthers(ctx, cancel, listening)
 	listening.Go(func() { s.storeSelf(ctx) })
+	listening.Go(func() { s.scrapeTargets(ctx) })
 	close(s.serving)
 	s.notify(daemon.SdNotifyReady)
 	s.log.Info("ready", "data", s.config.Load().Data, "after", s.o.Now().Sub(s.started).String())
@@ -206,6 +209,9 @@ func (s *Server) open() error {
 	v.gate = gate.New(set, gate.Options{Limits: c.gateLimits(), SlowQuery: c.Log.SlowQuery.of(), Now: s.o.Now, Logger: s.log})
 	v.receiver = s.newReceiver(v)
 	v.handler = s.mount(s.routes(v))
+	if v.scraper, err = s.newScraper(v); err != nil {
+		return errors.Join(err, set.Close())
+	}
 	s.opened.Store(v)
 	return nil
 }
