@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"runtime"
 	"time"
 )
@@ -25,3 +26,9 @@ func (s *Server) WaitRequests(n int) {
 		runtime.Gosched()
 	}
 }
+
+// StoreOwn stores the server's own metrics now.
+func (s *Server) StoreOwn(ctx context.Context) error { return s.storeOwn(ctx) }
+
+// Retain has the store look for what is too old now.
+func (s *Server) Retain(ctx context.Context) error { return s.opened.Load().set.Retain(ctx) }
