@@ -30,6 +30,9 @@ var errPartial = errors.New("done in part")
 // errReported means that a command failed, and has said so.
 var errReported = errors.New("failed")
 
+// errMisread means that a configuration is not understood, and that this was said.
+var errMisread = errors.New("not understood")
+
 // A usageError is a command line, or a query in it, that is not understood.
 type usageError struct{ error }
 
@@ -47,6 +50,8 @@ func (s *session) fail(err error) int {
 		return exitPartial
 	case errors.Is(err, errReported):
 		return exitError
+	case errors.Is(err, errMisread):
+		return exitUsage
 	case errors.As(err, &syntax):
 		s.complain("%v\n%s", syntax, syntax.Caret())
 		return exitUsage

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +14,7 @@ import (
 
 // serveCmd serves the store to a network.
 type serveCmd struct {
-	Config      string `help:"Configuration, a YAML file; docs/config.md describes it." type:"path" env:"CHRONODEX_CONFIG" placeholder:"FILE"`
+	Config      string `help:"Configuration, a YAML file; docs/config.md describes it." env:"CHRONODEX_CONFIG" placeholder:"FILE"`
 	CheckConfig bool   `help:"Check the configuration, print all that is wrong with it, and end."`
 	Listen      string `help:"Address of HTTP; 127.0.0.1:9428 when not given. Short for --set listen.http=ADDR." placeholder:"ADDR"`
 
@@ -44,7 +43,8 @@ func (c *serveCmd) Run(ctx context.Context, s *session) error {
 	}
 	config, err := load()
 	if err != nil {
-		return &usageError{err}
+		s.complain("%v\n", err)
+		return errMisread
 	}
 	if c.CheckConfig {
 		_, err := fmt.Fprintln(s.out, "the configuration is valid")
@@ -63,7 +63,7 @@ func (c *serveCmd) Run(ctx context.Context, s *session) error {
 	}
 	s.data = config.Data
 	defer reloadOnHangup(sv)()
-	return errors.Join(sv.Run(ctx))
+	return sv.Run(ctx)
 }
 
 // flags returns what flags say, by keys of the configuration.

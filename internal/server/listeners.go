@@ -98,7 +98,7 @@ func (s *Server) listen() error {
 			k.stream, err = net.Listen("tcp", spec.address)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w: another program may have that address", spec.key(), err)
+			return fmt.Errorf("%s: %w: another program may have that address, or it is none of this machine", spec.key(), err)
 		}
 		if spec.asks { // the others bound their connections themselves
 			k.stream = &bounded{Listener: k.stream, most: s.connections, refused: s.metrics.connectionsRefused, plain: spec.name == "http" && !s.hasTLS()}

@@ -86,6 +86,9 @@ func (d *decoder) environment(env []string, c *Config) {
 	}
 	for _, pair := range env {
 		name, text, _ := strings.Cut(pair, "=")
+		if text == "" {
+			continue // as if it were not there
+		}
 		if key := byName[name]; key != "" {
 			d.override(name, key, text, c)
 			continue
