@@ -16,6 +16,7 @@ import (
 type serveCmd struct {
 	Config      string `help:"Configuration, a YAML file; docs/config.md describes it." env:"CHRONODEX_CONFIG" placeholder:"FILE"`
 	CheckConfig bool   `help:"Check the configuration, print all that is wrong with it, and end."`
+	Probe       bool   `help:"Ask the server of this configuration, on this machine, whether it is ready; the exit code tells."`
 	Listen      string `help:"Address of HTTP; 127.0.0.1:9428 when not given. Short for --set listen.http=ADDR." placeholder:"ADDR"`
 
 	Set map[string]string `help:"Set any key of the configuration, such as limits.series=1000000; can be repeated." placeholder:"KEY=VALUE" mapsep:"none"`
@@ -49,6 +50,9 @@ func (c *serveCmd) Run(ctx context.Context, s *session) error {
 	if c.CheckConfig {
 		_, err := fmt.Fprintln(s.out, "the configuration is valid")
 		return err
+	}
+	if c.Probe {
+		return probe(ctx, config)
 	}
 	tuneMemory()
 	level := new(slog.LevelVar)

@@ -155,3 +155,12 @@ func (w *webConfig) tls(protocols ...string) (*tls.Config, error) {
 	}
 	return base, nil
 }
+
+// HasTLS reports whether the server speaks TLS by this configuration.
+func (c *Config) HasTLS() bool {
+	if c.Web.ConfigFile == "" {
+		return false
+	}
+	w, err := readWeb(c.Web.ConfigFile)
+	return err == nil && w.TLSConfig.IsEnabled()
+}
