@@ -1,6 +1,7 @@
 package chunk
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -153,6 +154,9 @@ func (s *Samples) Normalize() Samples {
 	if s.Sorted() {
 		return *s
 	}
+	if out, ok := s.joinRuns(); ok {
+		return out
+	}
 	order := make([]int, s.Len())
 	for i := range order {
 		order[i] = i
@@ -166,7 +170,7 @@ func (s *Samples) Normalize() Samples {
 		}
 		return 0
 	})
-	out := Samples{Kind: s.Kind, Times: make([]int64, 0, s.Len())}
+	out := makeSamples(s.Kind, s.Len())
 	for i, k := range order {
 		if i+1 < len(order) && s.Times[order[i+1]] == s.Times[k] {
 			continue
@@ -174,6 +178,50 @@ func (s *Samples) Normalize() Samples {
 		out.AppendIndex(s, k)
 	}
 	return out
+}
+
+// joinRuns returns a sorted copy of s where it is sorted runs that only have to be put in order, as
+// batches are that overtook each other.
+func (s *Samples) joinRuns() (out Samples, ok bool) {
+	type run struct{ from, to int }
+	var runs []run
+	for i, t := range s.Times {
+		if i > 0 && t > s.Times[i-1] {
+			runs[len(runs)-1].to = i + 1
+			continue
+		}
+		if len(runs) > len(s.Times)/4 {
+			return out, false // not runs but disorder
+		}
+		runs = append(runs, run{i, i + 1})
+	}
+	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(s.Times[a.from], s.Times[b.from]) })
+	for i := 1; i < len(runs); i++ {
+		if s.Times[runs[i-1].to-1] >= s.Times[runs[i].from] {
+			return out, false
+		}
+	}
+	out = makeSamples(s.Kind, s.Len())
+	for _, r := range runs {
+		out.Append(s.Slice(r.from, r.to))
+	}
+	return out, true
+}
+
+// makeSamples returns empty samples with room for n observations.
+func makeSamples(k Kind, n int) Samples {
+	s := Samples{Kind: k, Times: make([]int64, 0, n)}
+	switch k {
+	case Float64:
+		s.Floats = make([]float64, 0, n)
+	case Int64:
+		s.Ints = make([]int64, 0, n)
+	case Bool:
+		s.Bools = make([]bool, 0, n)
+	case String:
+		s.Strings = make([]string, 0, n)
+	}
+	return s
 }
 
 // A Batch is observations of several series on their way into a store, in order of arrival. A

@@ -28,6 +28,17 @@ func newColumns(o uint32, k chunk.Kind) *columns {
 	return c
 }
 
+// ownColumns returns columns that are made of s, which is sorted and nobody else's.
+func ownColumns(o uint32, s *chunk.Samples) *columns {
+	c := newColumns(o, s.Kind)
+	c.noteOrder(s.Times)
+	c.times, c.floats = s.Times, s.Floats
+	if c.other != nil {
+		*c.other = otherColumns{s.Ints, s.Bools, s.Strings}
+	}
+	return c
+}
+
 // append adds the samples and returns the bytes they take.
 func (c *columns) append(s *chunk.Samples) int64 {
 	if s.Len() == 0 {

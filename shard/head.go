@@ -248,10 +248,8 @@ func (h *head) sort() {
 			continue
 		}
 		s := c.samples(len(c.times))
-		s = s.Normalize()
-		n := newColumns(c.ordinal, c.kind)
-		n.append(&s)
-		h.columns[i] = n
+		s = s.Normalize() // a copy, as it was not sorted
+		h.columns[i] = ownColumns(c.ordinal, &s)
 	}
 }
 
