@@ -1,15 +1,15 @@
 package receive
 
 import (
-	"compress/gzip"
 	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
-	"sync"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
@@ -40,7 +40,25 @@ type body struct {
 	data []byte
 	raw  []byte
 	gate *gate.Gate
-	held int64 // bytes that the gate counts
+	held int64        // bytes that the gate counts
+	gzip *gzip.Reader // nil before the first one
+	home bodyStore
+}
+
+// A bodyStore keeps bodies for the next requests. It is no sync.Pool, since that is emptied with
+// every other collection of garbage: which is often, where the heap is small and requests are large.
+type bodyStore chan *body
+
+func newBodyStore() bodyStore { return make(bodyStore, 2*runtime.GOMAXPROCS(0)) }
+
+// get returns a body, empty, which is to be released.
+func (s bodyStore) get() *body {
+	select {
+	case b := <-s:
+		return b
+	default:
+		return &body{home: s}
+	}
 }
 
 // hold has the gate count n more bytes. Its error is a [*gate.Overload].
@@ -54,8 +72,6 @@ func (b *body) hold(n int) error {
 	b.held += int64(n)
 	return nil
 }
-
-var bodies = sync.Pool{New: func() any { return new(body) }}
 
 // snappyRatio bounds how much more the snappy block format can hold than it takes: its densest
 // element is three bytes that repeat 64.
@@ -75,15 +91,18 @@ func (b *body) release() {
 	if b.held > 0 {
 		b.gate.Release(b.held)
 	}
-	*b = body{data: b.data[:0], raw: b.raw[:0]}
-	bodies.Put(b)
+	*b = body{data: b.data[:0], raw: b.raw[:0], gzip: b.gzip, home: b.home}
+	select {
+	case b.home <- b:
+	default:
+	}
 }
 
 // body reads and decompresses the body of a request, at most as many bytes as the options allow:
 // before decompression and after it. Encodings are gzip, deflate, zstd, snappy (block format), and
 // none. The caller releases it.
 func (r *Receiver) body(req *http.Request) (*body, error) {
-	b := bodies.Get().(*body)
+	b := r.bodies.get()
 	b.gate = r.o.Gate
 	if err := r.read(b, req); err != nil {
 		b.release()
@@ -121,11 +140,13 @@ func (r *Receiver) read(b *body, req *http.Request) error {
 		}
 		return nil
 	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(req.Body)
-		if err != nil {
+		if b.gzip == nil {
+			b.gzip = new(gzip.Reader)
+		}
+		if err := b.gzip.Reset(req.Body); err != nil {
 			return fmt.Errorf("%w: gzip: %w", errBody, err)
 		}
-		return r.fill(b, &b.data, z)
+		return r.fill(b, &b.data, b.gzip)
 	case "deflate":
 		z, err := zlib.NewReader(req.Body)
 		if err != nil {

@@ -125,7 +125,7 @@ func authorization(h metadata.MD) string {
 // otlpHandler takes one request, srv is the receiver.
 func otlpHandler(srv any, ctx context.Context, read func(any) error, _ grpc.UnaryServerInterceptor) (any, error) { //nolint:revive // grpc's order
 	r := srv.(*Receiver)
-	b := bodies.Get().(*body)
+	b := r.bodies.get()
 	defer b.release()
 	if err := read(b); err != nil {
 		return nil, err

@@ -36,6 +36,7 @@ type Receiver struct {
 	prom     promwriteStore
 	promtext sync.Pool // of *promtext.Decoder
 	influx   influxMemory
+	bodies   bodyStore
 	otlp     otlpMemory
 	listening
 }
@@ -61,6 +62,7 @@ func New(o Options) *Receiver {
 	r.own = r.ownFormats()
 	r.prom.r = r
 	r.influx = newInfluxMemory()
+	r.bodies = newBodyStore()
 	r.otlp.streams = make(chan struct{}, mostStreams)
 	return r
 }
