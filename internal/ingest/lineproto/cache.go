@@ -40,9 +40,8 @@ type Cache struct {
 	groups   []uint32          // by number: the first of its members
 	members  []uint32          // series
 	refs     []*refBlock
-	series   uint32 // how many there are
-	groupOf  table  // by measurement, tags and schema
-	seriesOf table  // by identity
+	groupOf  table // by measurement, tags and schema
+	seriesOf table // by identity
 }
 
 // A schema is the fields of a line: their names as written and their kinds, in order.
@@ -70,7 +69,7 @@ func NewCache(limit int64) *Cache {
 // forget begins anew. The caller holds mu, or is alone.
 func (c *Cache) forget() {
 	c.epoch++
-	c.used, c.text, c.series = 0, 0, 0
+	c.used, c.text = 0, 0
 	c.schemas, c.schemaOf = nil, make(map[string]uint32)
 	c.groups, c.members, c.refs = nil, nil, nil
 	c.groupOf, c.seriesOf = table{}, table{}
@@ -118,21 +117,19 @@ func (c *Cache) add(k key, epoch uint32, identities []key) (uint32, bool) {
 	if c.epoch != epoch {
 		return 0, false // and the schema with it
 	}
-	if n, ok := c.groupOf.find(k); ok {
+	if n, ok := c.groupOf.find(k, 0); ok {
 		return n, true
 	}
 	if c.used > c.limit {
 		c.forget()
 		return 0, false
 	}
-	n := uint32(len(c.groups))
+	n := c.groupOf.put(k)
 	c.groups = append(c.groups, uint32(len(c.members)))
 	for _, id := range identities {
-		m, ok := c.seriesOf.find(id)
+		m, ok := c.seriesOf.find(id, 0)
 		if !ok {
-			m = c.series
-			c.series++
-			c.seriesOf.put(id, m)
+			m = c.seriesOf.put(id)
 			c.used += seriesCost
 			if m%refBlockLen == 0 {
 				c.refs = append(c.refs, new(refBlock))
@@ -140,7 +137,6 @@ func (c *Cache) add(k key, epoch uint32, identities []key) (uint32, bool) {
 		}
 		c.members = append(c.members, m)
 	}
-	c.groupOf.put(k, n)
 	c.used += groupCost + memberCost*int64(len(identities))
 	return n, true
 }

@@ -32,6 +32,7 @@ type Decoder struct {
 	owner      []ownerOf // by series
 	after      []uint32  // by schema: the one that came next the last time
 	last       uint32    // schema of the last line
+	guess      uint32    // group of the next line
 
 	line    int
 	refused []Refused
@@ -210,7 +211,8 @@ func (d *Decoder) add(l *line) error {
 	s := d.c.schemas[l.schema]
 	d.follow(l.schema)
 	k := l.id.with(uint64(l.schema))
-	g, ok := d.c.groupOf.find(k)
+	g, ok := d.c.groupOf.find(k, d.guess)
+	d.guess = g + 1
 	var at int
 	if ok && int(g) < len(d.local) && d.local[g].generation == d.generation {
 		at = int(d.local[g].opened)
