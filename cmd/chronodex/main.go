@@ -77,6 +77,8 @@ type grammar struct {
 	Delete     deleteCmd     `cmd:"" help:"Delete observations."`
 	Retain     retainCmd     `cmd:"" help:"Drop what is older than an age."`
 	Compact    compactCmd    `cmd:"" help:"Rewrite the store as small as it gets."`
+	Backup     backupCmd     `cmd:"" help:"Copy the store into a folder of backups."`
+	Restore    restoreCmd    `cmd:"" help:"Make a store of a backup."`
 	Inspect    inspectCmd    `cmd:"" help:"Print the bytes of a file of the store."`
 	Status     statusCmd     `cmd:"" help:"Tell how large the store is."`
 	Tail       tailCmd       `cmd:"" help:"Print what is written to a server, as it comes."`

@@ -37,7 +37,7 @@ var floors = map[string]int{
 
 	"internal/backup":  5,
 	"internal/receive": 6, "internal/api": 6, "internal/client": 6,
-	"internal/scrape": 6,
+	"internal/scrape": 6, "internal/keep": 6, "internal/source": 6,
 	"internal/server": 7,
 	"internal/bench":  8, "internal/bench/service": 8,
 	"cmd/chronodex": 9,
