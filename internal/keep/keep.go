@@ -211,7 +211,7 @@ type Made struct {
 	Taken  time.Time `json:"taken"`
 	Files  int       `json:"files"`
 	Bytes  int64     `json:"bytes"`
-	Copied int64     `json:"copied"` // of them, since the last one
+	Copied *int64    `json:"copied,omitempty"` // of them, since the last one; lists do not say it
 }
 
 func (k *Keeper) create(c *call) error {
@@ -233,7 +233,7 @@ func (k *Keeper) create(c *call) error {
 		return err
 	}
 	k.o.Logger.Info("backup made", "folder", dir, "backup", b.Name, "bytes", b.Bytes, "copied", b.Copied)
-	return c.json(Made{filepath.Base(dir), b.Name, b.Taken, b.Files, b.Bytes, b.Copied})
+	return c.json(Made{filepath.Base(dir), b.Name, b.Taken, b.Files, b.Bytes, &b.Copied})
 }
 
 // Backups is the answer to GET /v1/backups.
@@ -276,7 +276,7 @@ func (k *Keeper) list(c *call) error {
 			out.Findings = append(out.Findings, Finding{Folder: name, Reason: err.Error()})
 		}
 		for _, b := range all {
-			out.Backups = append(out.Backups, Made{name, b.Name, b.Taken, b.Files, b.Bytes, b.Copied})
+			out.Backups = append(out.Backups, Made{name, b.Name, b.Taken, b.Files, b.Bytes, nil})
 		}
 		if !verify {
 			continue

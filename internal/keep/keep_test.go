@@ -117,7 +117,7 @@ func TestBackupOverHTTP(t *testing.T) {
 	var first, second keep.Made
 	status, body := s.ask("POST", "/v1/backup", "name", "nightly")
 	must(t, json.Unmarshal([]byte(body), &first))
-	if status != 200 || first.Folder != "nightly" || first.Files == 0 || first.Copied == 0 {
+	if status != 200 || first.Folder != "nightly" || first.Files == 0 || *first.Copied == 0 {
 		t.Fatalf("%d %s", status, body)
 	}
 	s.write("b", 3)

@@ -37,6 +37,7 @@ func (c *Config) problems(bad []string) []error {
 	k.retention()
 	k.scrape()
 	k.graphite()
+	k.require(c.Backup.Keep >= 0, "backup.keep", "%d is less than nothing; 0 keeps all", c.Backup.Keep)
 	k.log()
 	for i, origin := range c.Web.CORS {
 		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {

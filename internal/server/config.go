@@ -18,6 +18,7 @@ type Config struct {
 	Limits          Limits    `yaml:"limits"`
 	Store           Store     `yaml:"store"`
 	Retention       []Policy  `yaml:"retention"`
+	Backup          Backup    `yaml:"backup"`
 	Scrape          yaml.Node `yaml:"scrape"` // as package scrape reads it
 	Graphite        Graphite  `yaml:"graphite"`
 	Log             Log       `yaml:"log"`
@@ -107,6 +108,13 @@ type Graphite struct {
 type Policy struct {
 	Selector string   `yaml:"selector"`
 	Age      Duration `yaml:"age"`
+}
+
+// Backup is where POST /v1/backup puts backups.
+type Backup struct {
+	Dir  string `yaml:"dir"`  // below it are folders of backups
+	Keep int    `yaml:"keep"` // of each folder, the newest
+	Rate Size   `yaml:"rate"` // read at most, a second
 }
 
 // Log is what is logged, and how.

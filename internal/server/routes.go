@@ -7,6 +7,7 @@ import (
 
 	"github.com/chronodex/chronodex/internal/access"
 	"github.com/chronodex/chronodex/internal/api"
+	"github.com/chronodex/chronodex/internal/keep"
 	"github.com/chronodex/chronodex/internal/receive"
 )
 
@@ -15,6 +16,7 @@ func (s *Server) routes(v *service) []access.Route {
 	own := slices.Concat(
 		s.operating(),
 		v.receiver.Routes(),
+		s.newKeeping(v).Routes(),
 	)
 	return slices.Concat(
 		own,
@@ -28,6 +30,12 @@ func (s *Server) newReceiver(v *service) *receive.Receiver {
 	return receive.New(receive.Options{
 		Gate: v.gate, MaxBody: int64(c.Limits.Body), Connections: c.Limits.Connections, Templates: c.templates(), Now: s.o.Now, Logger: s.log,
 	})
+}
+
+// newKeeping returns what has the endpoints for backups.
+func (s *Server) newKeeping(v *service) *keep.Keeper {
+	b := &s.config.Load().Backup
+	return keep.New(keep.Options{Gate: v.gate, Dir: b.Dir, Keep: b.Keep, BytesPerSecond: int64(b.Rate), Logger: s.log})
 }
 
 // others returns what serves a socket that is not for HTTP, until its context ends: a line for each
