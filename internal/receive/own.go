@@ -34,6 +34,8 @@ func (r *Receiver) ownFormats() map[string]ownFormat {
 
 		"prometheus":  r.ownExposition(promtext.Text),
 		"openmetrics": r.ownExposition(promtext.OpenMetrics, promtext.OpenMetrics),
+
+		"collectd": r.ownCollectd(),
 	}
 }
 
@@ -86,6 +88,11 @@ func (r *Receiver) ownWrite(rw http.ResponseWriter, req *http.Request) {
 	w := &ownWrite{Request: req, r: r}
 	err := r.ownRead(w)
 	r.count("own", w.stored, w.refused)
+	w.answer(rw, err)
+}
+
+// answer says what became of a request, the reading of which ended with err.
+func (w *ownWrite) answer(rw http.ResponseWriter, err error) {
 	if err == nil && w.refused == 0 {
 		rw.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(rw, "{\"stored\":%d}\n", w.stored)

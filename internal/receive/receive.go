@@ -26,6 +26,7 @@ type Options struct {
 	Connections int                // at once, of each listener that is not HTTP; 0 means 1024
 	Idle        time.Duration      // after which such a connection is closed; 0 means 10 minutes
 	Templates   graphite.Templates // that make dimensions of Graphite's paths
+	Collectd    CollectdOptions
 }
 
 // A Receiver has the endpoints for writing. It is safe for concurrent use.
@@ -72,6 +73,7 @@ func (r *Receiver) Routes() []access.Route {
 	var all []access.Route
 	all = append(all, r.ownRoutes()...)
 	all = append(all, r.opentsdbRoutes()...)
+	all = append(all, r.collectdRoutes()...)
 	all = append(all, r.promwriteRoutes()...)
 	all = append(all, r.promtextRoutes()...)
 	all = append(all, r.influxRoutes()...)

@@ -33,7 +33,7 @@ var floors = map[string]int{
 	// 5: internal/ingest/… decoders of wire protocols
 
 	// what decoders of wire protocols share, and the decoders
-	"internal/jsontext": 1, "internal/ingest/gather": 4, "internal/ingest/graphite": 5, "internal/ingest/opentsdb": 5,
+	"internal/jsontext": 1, "internal/ingest/gather": 4, "internal/ingest/graphite": 5, "internal/ingest/opentsdb": 5, "internal/ingest/collectd": 5,
 
 	"internal/backup":  5,
 	"internal/receive": 6, "internal/api": 6, "internal/client": 6,
