@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/chronodex/chronodex/chunk"
 )
@@ -79,16 +80,9 @@ const exactInt = 1 << 53
 // floatsOf appends the values of s, which are not strings, to dst as float64s, and reports whether
 // they all are. The result is the column itself where s has floats.
 func floatsOf(dst []float64, s *chunk.Samples) (values []float64, exact bool) {
-	exact = true
 	switch s.Kind {
 	case chunk.Int64:
-		for _, v := range s.Ints {
-			if v > exactInt || v < -exactInt {
-				exact = false
-			}
-			dst = append(dst, float64(v))
-		}
-		return dst, exact
+		return appendFloats(dst, s.Ints)
 	case chunk.Bool:
 		for _, v := range s.Bools {
 			f := 0.0
@@ -101,6 +95,22 @@ func floatsOf(dst []float64, s *chunk.Samples) (values []float64, exact bool) {
 	case chunk.Float64, chunk.String:
 	}
 	return s.Floats, true
+}
+
+// appendFloats appends integers as float64s, and reports whether all of them are.
+func appendFloats(dst []float64, ints []int64) ([]float64, bool) {
+	n := len(dst)
+	dst = slices.Grow(dst, len(ints))[:n+len(ints)]
+	out := dst[n:]
+	var beyond uint64 // beside those that are too large, it finds 2^53 itself
+	for i, v := range ints {
+		out[i] = float64(v)
+		beyond |= uint64(v+exactInt) >> 54
+	}
+	if beyond == 0 {
+		return dst, true
+	}
+	return dst, !slices.ContainsFunc(ints, func(v int64) bool { return v > exactInt || v < -exactInt })
 }
 
 // roundedStats reports whether statistics of integers may be rounded.
