@@ -14,6 +14,10 @@ import (
 // MetricName is the dimension that holds a metric's own name.
 const MetricName = "metric"
 
+// FieldName is the dimension that holds the name of one of several values that a source sends
+// together, where its protocol has such, beside the metric's.
+const FieldName = "field"
+
 // Limits of what a series may be called. They bound what hostile input can make the store keep.
 const (
 	MaxDimensions  = 256   // dimensions of one series
@@ -158,13 +162,13 @@ func (d Dimensions) Hash() uint64 {
 	return xxhash.Sum64(d.Append(buf[:0]))
 }
 
-// Source is the hash of all dimensions but the metric's name: series of one source (one
+// Source is the hash of all dimensions but [MetricName] and [FieldName]: series of one source (one
 // collector's target) tend to share their stamps, and are kept in one shard.
 func (d Dimensions) Source() uint64 {
 	var buf [512]byte
 	dst := buf[:0]
 	for _, p := range d {
-		if p.Name == MetricName {
+		if naming(p.Name) {
 			continue
 		}
 		dst = binary.AppendUvarint(dst, uint64(len(p.Name)))

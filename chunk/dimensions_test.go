@@ -118,6 +118,7 @@ func TestCompareSeries(t *testing.T) {
 		f(chunk.Float64, "host=a"),
 		f(chunk.Int64, "host=a"),
 		f(chunk.Float64, "host=a", "metric=cpu"),
+		f(chunk.Float64, "field=b", "host=a", "metric=cpu"),
 		f(chunk.Float64, "host=a", "metric=mem"),
 		f(chunk.String, "host=a", "metric=mem"),
 		f(chunk.Float64, "host=a", "metric=a", "zone=1"),

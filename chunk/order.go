@@ -5,34 +5,41 @@ import (
 	"strings"
 )
 
-// Compare orders series by source: by their dimensions without [MetricName] (as
-// [Dimensions.Compare] does, a prefix first), then by that, then by kind. So the series of a
+// Compare orders series by source: by their dimensions without [MetricName] and [FieldName] (as
+// [Dimensions.Compare] does, a prefix first), then by these two, then by kind. So the series of a
 // source, which tend to share their stamps, are neighbours, and segments hold them in this order.
 func (s Series) Compare(o Series) int {
 	if c, _ := compareSources(s.Dimensions, o.Dimensions); c != 0 {
 		return c
 	}
-	a, _ := s.Dimensions.Get(MetricName)
-	b, _ := o.Dimensions.Get(MetricName)
-	if c := strings.Compare(a, b); c != 0 {
-		return c
+	for _, name := range [...]string{MetricName, FieldName} {
+		a, _ := s.Dimensions.Get(name)
+		b, _ := o.Dimensions.Get(name)
+		if c := strings.Compare(a, b); c != 0 {
+			return c
+		}
 	}
 	return cmp.Compare(s.Kind, o.Kind)
 }
 
-// SameSource reports whether s and o differ in their metric, their kind, or nothing.
+// SameSource reports whether s and o differ in their metric, their field, their kind, or nothing.
 func (s Series) SameSource(o Series) bool {
 	c, _ := compareSources(s.Dimensions, o.Dimensions)
 	return c == 0
 }
 
-// compareSources compares dimensions without the metric, and counts the pairs that both begin with.
+// naming reports whether a dimension says what is measured, not of what: those are no part of a
+// source.
+func naming(dimension string) bool { return dimension == MetricName || dimension == FieldName }
+
+// compareSources compares dimensions without those that are naming, and counts the pairs that both
+// begin with.
 func compareSources(a, b Dimensions) (order, common int) {
 	for i, j := 0, 0; ; i, j, common = i+1, j+1, common+1 {
-		if i < len(a) && a[i].Name == MetricName {
+		for i < len(a) && naming(a[i].Name) {
 			i++
 		}
-		if j < len(b) && b[j].Name == MetricName {
+		for j < len(b) && naming(b[j].Name) {
 			j++
 		}
 		switch {
@@ -52,7 +59,7 @@ func compareSources(a, b Dimensions) (order, common int) {
 	}
 }
 
-// CommonSource counts the pairs, without the metric, that a and b both begin with.
+// CommonSource counts the pairs, without the metric and the field, that a and b both begin with.
 func CommonSource(a, b Series) int {
 	_, n := compareSources(a.Dimensions, b.Dimensions)
 	return n

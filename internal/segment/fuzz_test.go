@@ -45,7 +45,7 @@ func someSeries(t testing.TB, rng *rand.Rand, n int) []chunk.Series {
 	series := make([]chunk.Series, n)
 	for i := range series {
 		var pairs []chunk.Dimension
-		for _, name := range []string{"a", "host", "metric", "n", "zone"} {
+		for _, name := range []string{"a", "field", "host", "metric", "n", "zone"} {
 			if rng.IntN(3) > 0 {
 				pairs = append(pairs, chunk.Dimension{Name: name, Value: fmt.Sprint("v", rng.IntN(3))})
 			}

@@ -15,21 +15,25 @@ const (
 )
 
 // appendSeries appends a series page: identities in source order. Their source is written as the
-// count of pairs that it begins with as the one before it does, and the other pairs.
+// count of pairs that it begins with as the one before it does, and the other pairs. Fields follow only
+// where there are any.
 func appendSeries(dst []byte, series []chunk.Series, p codec.Profile) []byte {
 	var common, more, kinds []int64
-	var metrics, names, values []string
+	var metrics, fields, names, values []string
 	var before chunk.Series
+	fielded := false
 	for _, s := range series {
 		same := int64(chunk.CommonSource(before, s))
 		before = s
 		metric, _ := s.Dimensions.Get(chunk.MetricName)
 		metrics = append(metrics, metric)
+		field, ok := s.Dimensions.Get(chunk.FieldName)
+		fields, fielded = append(fields, field), fielded || ok
 		kinds = append(kinds, int64(s.Kind))
 		common = append(common, same)
 		had := len(names)
 		for _, d := range s.Dimensions {
-			if d.Name == chunk.MetricName {
+			if d.Name == chunk.MetricName || d.Name == chunk.FieldName {
 				continue
 			}
 			if same--; same < 0 {
@@ -44,7 +48,11 @@ func appendSeries(dst []byte, series []chunk.Series, p codec.Profile) []byte {
 	}
 	dst = appendStrings(dst, metrics, p)
 	dst = appendStrings(dst, names, p)
-	return appendStrings(dst, values, p)
+	dst = appendStrings(dst, values, p)
+	if fielded {
+		dst = appendStrings(dst, fields, p)
+	}
+	return dst
 }
 
 // parseSeries reads a series page.
@@ -57,9 +65,13 @@ func parseSeries(b []byte) ([]chunk.Series, error) {
 	pairs, total := 0, 0
 	for i := range n {
 		pairs += int(more[i])
-		total += int(more[i]+common[i]) + 1
+		total += int(more[i]+common[i]) + 2
 	}
 	metrics, names, values := r.strings(n), r.strings(pairs), r.strings(pairs)
+	fields := make([]string, n)
+	if len(r.rest) > 0 {
+		fields = r.strings(n)
+	}
 	if err := r.end(); err != nil {
 		return nil, err
 	}
@@ -77,7 +89,7 @@ func parseSeries(b []byte) ([]chunk.Series, error) {
 			}
 		}
 		at := len(room)
-		room = appendWithMetric(room, source, metrics[i])
+		room = appendNamed(room, source, metrics[i], fields[i])
 		series[i] = chunk.Series{Dimensions: room[at:len(room):len(room)], Kind: chunk.Kind(kinds[i])}
 		if err := series[i].Dimensions.Validate(); err != nil {
 			return nil, corrupt("series %d of %d: %v", i, n, err)
@@ -86,18 +98,23 @@ func parseSeries(b []byte) ([]chunk.Series, error) {
 	return series, nil
 }
 
-// appendWithMetric appends the pairs of a source, and the metric in its place.
-func appendWithMetric(dst, source chunk.Dimensions, metric string) chunk.Dimensions {
-	for _, d := range source {
-		if metric != "" && d.Name > chunk.MetricName {
-			dst = append(dst, chunk.Dimension{Name: chunk.MetricName, Value: metric})
-			metric = ""
+// appendNamed appends the pairs of a source, and the metric and the field in their places.
+func appendNamed(dst, source chunk.Dimensions, metric, field string) chunk.Dimensions {
+	rest := [...]chunk.Dimension{{Name: chunk.FieldName, Value: field}, {Name: chunk.MetricName, Value: metric}}
+	names := rest[:]
+	next := func(before string, all bool) {
+		for len(names) > 0 && (all || names[0].Name < before) {
+			if names[0].Value != "" {
+				dst = append(dst, names[0])
+			}
+			names = names[1:]
 		}
+	}
+	for _, d := range source {
+		next(d.Name, false)
 		dst = append(dst, d)
 	}
-	if metric != "" {
-		dst = append(dst, chunk.Dimension{Name: chunk.MetricName, Value: metric})
-	}
+	next("", true)
 	return dst
 }
 
