@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/snappy"
+	"github.com/prometheus/client_golang/exp/api/remote"
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
@@ -507,5 +508,39 @@ func TestRemoteWriteNeedsTheRight(t *testing.T) {
 	req = req.WithContext(access.With(context.Background(), &access.Identity{Name: "reader", Rights: access.Read}))
 	if w := send(t, r, req); w.Code != http.StatusForbidden || written(w) != [3]int{0, 0, 0} {
 		t.Errorf("got %d %s, written %v", w.Code, w.Body, written(w))
+	}
+}
+
+// TestRemoteWriteByModule sends with the sender of Prometheus' own module: it believes our counts,
+// and tries again only where that helps.
+func TestRemoteWriteByModule(t *testing.T) {
+	r, _ := newStore(t, newProm(t))
+	mux := http.NewServeMux()
+	for _, route := range r.promwriteRoutes() {
+		mux.Handle(route.Method+" "+route.Pattern, route.Handler)
+	}
+	tries := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if tries++; tries == 1 {
+			retryAfter(w.Header(), time.Second)
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		mux.ServeHTTP(w, req)
+	}))
+	defer s.Close()
+	api, err := remote.NewAPI(s.URL, remote.WithAPIPath("api/v1/write"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(m *v2Request) (remote.WriteResponseStats, error) {
+		m.Symbols = m.symbols.Symbols()
+		return api.Write(t.Context(), remote.WriteV2MessageType, &m.Request)
+	}
+	if stats, err := send(newV2().sample(1, "__name__", "up").sample(2, "__name__", "down")); err != nil || stats.Samples != 2 || tries != 2 {
+		t.Errorf("%+v, %v after %d tries", stats, err, tries)
+	}
+	if stats, err := send(newV2().sample(1, "__name__", "up").sample(2, "job", "a")); err == nil || stats.Samples != 1 || tries != 3 {
+		t.Errorf("bad in part: %+v, %v after %d tries", stats, err, tries)
 	}
 }
