@@ -180,7 +180,9 @@ func TestScrape(t *testing.T) {
 		want  []string
 	}{
 		"values, and what is said of the scrapes": {
-			[]string{"m{x=\"1\"} 1\nn 5\n", "m{x=\"1\"} 2\nn 6\no 7\n"}, "", 1, []string{"m", "n", "o", "up", "scrape_samples", "scrape_series"},
+			[]string{"m{x=\"1\"} 1\nn 5\n", "m{x=\"1\"} 2\nn 6\no 7\n"},
+			"", 1,
+			[]string{"m", "n", "o", "up", "scrape_samples", "scrape_series"},
 			[]string{
 				`{` + target + `"m", site="s", x="1"} 0=1 10000=2`, `{` + target + `"n", site="s"} 0=5 10000=6`, `{` + target + `"o", site="s"} 10000=7`,
 				`{` + target + `"scrape_samples_post_metric_relabeling", site="s"} 0=2 10000=3`,
@@ -189,36 +191,48 @@ func TestScrape(t *testing.T) {
 			},
 		},
 		"a series goes, and comes again": {
-			[]string{"m 1\nn 1\n", "m 2\n", "m 3\n", "m 4\nn 4\n"}, "", 3, []string{"m", "n", "up"},
+			[]string{"m 1\nn 1\n", "m 2\n", "m 3\n", "m 4\nn 4\n"},
+			"", 3,
+			[]string{"m", "n", "up"},
 			[]string{
 				`{` + target + `"m", site="s"} 0=1 10000=2 20000=3 30000=4`, `{` + target + `"n", site="s"} 0=1 10000=S 30000=4`,
 				`{` + target + `"up", site="s"} 0=1 10000=1 20000=1 30000=1`,
 			},
 		},
 		"the target fails, and comes again": {
-			[]string{"m 1\n", "", "", "m 4\n"}, "", 3, []string{"m", "up", "scrape_samples_scraped"},
+			[]string{"m 1\n", "", "", "m 4\n"},
+			"", 3,
+			[]string{"m", "up", "scrape_samples_scraped"},
 			[]string{
 				`{` + target + `"m", site="s"} 0=1 10000=S 30000=4`, `{` + target + `"scrape_samples_scraped", site="s"} 0=1 10000=0 20000=0 30000=1`,
 				`{` + target + `"up", site="s"} 0=1 10000=0 20000=0 30000=1`,
 			},
 		},
 		"one bad line fails the scrape": {
-			[]string{"m 1\n", "n 2\nm{ 2\n", "m 3\n"}, "", 2, []string{"m", "n", "up"},
+			[]string{"m 1\n", "n 2\nm{ 2\n", "m 3\n"},
+			"", 2,
+			[]string{"m", "n", "up"},
 			[]string{`{` + target + `"m", site="s"} 0=1 10000=S 20000=3`, `{` + target + `"up", site="s"} 0=1 10000=0 20000=1`},
 		},
 		"more than sample_limit": {
-			[]string{"m 1\n", "m 2\nn 2\n"}, ", sample_limit: 1", 1, []string{"m", "n", "up", "scrape_samples_scraped"},
+			[]string{"m 1\n", "m 2\nn 2\n"},
+			", sample_limit: 1", 1,
+			[]string{"m", "n", "up", "scrape_samples_scraped"},
 			[]string{
 				`{` + target + `"m", site="s"} 0=1 10000=S`, `{` + target + `"scrape_samples_scraped", site="s"} 0=1 10000=2`,
 				`{` + target + `"up", site="s"} 0=1 10000=0`,
 			},
 		},
 		"more than body_size_limit": {
-			[]string{"m 1\n", "m 22222\n"}, ", body_size_limit: 4B", 1, []string{"m", "up"},
+			[]string{"m 1\n", "m 22222\n"},
+			", body_size_limit: 4B", 1,
+			[]string{"m", "up"},
 			[]string{`{` + target + `"m", site="s"} 0=1 10000=S`, `{` + target + `"up", site="s"} 0=1 10000=0`},
 		},
 		"more than label_limit": {
-			[]string{"m 1\n", "m{x=\"1\"} 2\n"}, ", label_limit: 4", 1, []string{"m", "up"},
+			[]string{"m 1\n", "m{x=\"1\"} 2\n"},
+			", label_limit: 4", 1,
+			[]string{"m", "up"},
 			[]string{`{` + target + `"m", site="s"} 0=1 10000=S`, `{` + target + `"up", site="s"} 0=1 10000=0`},
 		},
 		"a longer value than label_value_length_limit": {
@@ -234,7 +248,9 @@ func TestScrape(t *testing.T) {
 			[]string{"m 1 946684800000\n", "n 1\n"}, ", honor_timestamps: false", 1, []string{"m"}, []string{`{` + target + `"m", site="s"} 0=1 10000=S`},
 		},
 		"labels of the target's": {
-			[]string{"m{job=\"x\",exported_job=\"y\",site=\"\"} 1\n"}, "", 0, []string{"m"},
+			[]string{"m{job=\"x\",exported_job=\"y\",site=\"\"} 1\n"},
+			"", 0,
+			[]string{"m"},
 			[]string{`{exported_exported_job="x", exported_job="y", ` + target + `"m", site="s"} 0=1`},
 		},
 		"labels of the target's are honored": {
@@ -243,7 +259,8 @@ func TestScrape(t *testing.T) {
 		"relabeled": {
 			[]string{"m{x=\"1\"} 1\nn 1\no 1\n"},
 			", metric_relabel_configs: [{source_labels: [__name__], regex: o, action: drop}, {source_labels: [__name__], regex: n, target_label: __name__, replacement: p}]",
-			0, []string{"m", "n", "o", "p", "scrape_samples"},
+			0,
+			[]string{"m", "n", "o", "p", "scrape_samples"},
 			[]string{
 				`{` + target + `"m", site="s", x="1"} 0=1`, `{` + target + `"p", site="s"} 0=1`,
 				`{` + target + `"scrape_samples_post_metric_relabeling", site="s"} 0=2`, `{` + target + `"scrape_samples_scraped", site="s"} 0=3`,

@@ -59,7 +59,8 @@ func TestDecode(t *testing.T) {
 			[]string{
 				`{code="200", metric="http_requests_total", path="/a\"b\n"} 1395066363000000000=1027`,
 				`{metric="up"} 7=1`, `{metric="x"} 7=NaN`, `{metric="y"} 7=-Inf`,
-			}, nil,
+			},
+			nil,
 		},
 		"no newline at the end": {Text, "up 1", nil, []string{`{metric="up"} 7=1`}, nil},
 		"names of UTF-8":        {Text, `{"my.metric","a label"="x",metric="m"} 2`, nil, []string{`{a label="x", metric="my.metric", metric_="m"} 7=2`}, nil},
@@ -68,15 +69,19 @@ func TestDecode(t *testing.T) {
 			[]string{
 				`{metadata_of="a"} 101={"type":"counter","help":"Help\nof a."}`, `{metadata_of="b"} 103={"help":"Help of b."}`,
 				`{metric="a"} 7=1`, `{metric="b"} 7=2`,
-			}, nil,
+			},
+			nil,
 		},
 		"buckets as floats": {
 			Text, "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\n", nil,
-			[]string{`{le="+Inf", metric="h_bucket"} 7=2`, `{le="1.0", metric="h_bucket"} 7=1`, `{metadata_of="h"} 102={"type":"histogram"}`}, nil,
+			[]string{`{le="+Inf", metric="h_bucket"} 7=2`, `{le="1.0", metric="h_bucket"} 7=1`, `{metadata_of="h"} 102={"type":"histogram"}`},
+			nil,
 		},
 		"set in place of what it says": {
-			Text, "up{job=\"a\",x=\"1\"} 1\n", []chunk.Dimension{{Name: "job", Value: "b"}, {Name: "site", Value: "s"}, {Name: "x", Value: ""}},
-			[]string{`{job="b", metric="up", site="s"} 7=1`}, nil,
+			Text, "up{job=\"a\",x=\"1\"} 1\n",
+			[]chunk.Dimension{{Name: "job", Value: "b"}, {Name: "site", Value: "s"}, {Name: "x", Value: ""}},
+			[]string{`{job="b", metric="up", site="s"} 7=1`},
+			nil,
 		},
 		"bad lines among good": {
 			Text, "a 1\nb{ 2\nc 3\n# TYPE d nonsense\nd{x=\"y\"} 4\ne one\nf{a=\"1\",a=\"2\"} 5\ng 6 99999999999999999\n", nil,
@@ -85,7 +90,8 @@ func TestDecode(t *testing.T) {
 		},
 		"buckets as floats beside a bad line": {
 			Text, "!\n# TYPE h histogram\nh_bucket{le=\"1\"} 1\n", nil,
-			[]string{`{le="1.0", metric="h_bucket"} 7=1`, `{metadata_of="h"} 101={"type":"histogram"}`}, []string{"line 1:"},
+			[]string{`{le="1.0", metric="h_bucket"} 7=1`, `{metadata_of="h"} 101={"type":"histogram"}`},
+			[]string{"line 1:"},
 		},
 		"OpenMetrics": {
 			OpenMetrics, "# TYPE foo_s counter\n# UNIT foo_s s\n# HELP foo_s What.\nfoo_s_total{a=\"b\"} 17.0 1520879607.789 # {trace_id=\"KOO5\"} 0.67 1520879607.5\n" +
@@ -98,7 +104,8 @@ func TestDecode(t *testing.T) {
 				`{metadata_of="bar_total"} 106={"type":"gauge"}`,
 				`{metadata_of="foo_s"} 103={"type":"counter","help":"What.","unit":"s"}`,
 				`{metric="bar_total"} 7=1`,
-			}, nil,
+			},
+			nil,
 		},
 		"OpenMetrics without its end": {
 			OpenMetrics, "a 1\n", nil, []string{`{metric="a"} 7=1`}, []string{"does not end with # EOF"},

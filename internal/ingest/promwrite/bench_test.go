@@ -15,10 +15,14 @@ func benchV1(series int) *prompb.WriteRequest {
 		r.Timeseries = append(r.Timeseries, prompb.TimeSeries{
 			Labels: []prompb.Label{
 				{Name: "__name__", Value: fmt.Sprintf("container_network_receive_bytes_%d_total", i%50)},
-				{Name: "container", Value: fmt.Sprintf("container-%d", i%7)}, {Name: "endpoint", Value: "https-metrics"},
-				{Name: "instance", Value: fmt.Sprintf("10.0.%d.%d:10250", i/250%250, i%250)}, {Name: "interface", Value: "eth0"},
-				{Name: "job", Value: "kubelet"}, {Name: "namespace", Value: fmt.Sprintf("team-%d", i%20)},
-				{Name: "node", Value: fmt.Sprintf("node-%d", i%100)}, {Name: "pod", Value: fmt.Sprintf("service-%d-7f9c6d5b8-x%d", i%100, i)},
+				{Name: "container", Value: fmt.Sprintf("container-%d", i%7)},
+				{Name: "endpoint", Value: "https-metrics"},
+				{Name: "instance", Value: fmt.Sprintf("10.0.%d.%d:10250", i/250%250, i%250)},
+				{Name: "interface", Value: "eth0"},
+				{Name: "job", Value: "kubelet"},
+				{Name: "namespace", Value: fmt.Sprintf("team-%d", i%20)},
+				{Name: "node", Value: fmt.Sprintf("node-%d", i%100)},
+				{Name: "pod", Value: fmt.Sprintf("service-%d-7f9c6d5b8-x%d", i%100, i)},
 			},
 			Samples: []prompb.Sample{{Value: float64(i) * 1.25, Timestamp: 1_700_000_000_000 + int64(i)}},
 		})
