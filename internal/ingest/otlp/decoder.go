@@ -9,8 +9,8 @@ import (
 	collectorpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
+	resourcepb "go.opentelemetry.io/proto/otlp/resource/v1"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/ingest/promwrite"
@@ -43,6 +43,7 @@ type Decoder struct {
 	Known *promwrite.Known // nil: nothing is known, and all metadata and start times are emitted
 
 	result Result
+	err    error             // what is wrong with the resource or the scope
 	fresh  map[uint64]uint64 // what was emitted and Known does not know
 	points []int32
 	batch  chunk.Batch
@@ -59,6 +60,7 @@ type Decoder struct {
 	scratch           []pair
 	text              []byte
 	now               series // what the rows of the next point have in common
+	wire              wire   // what is known of requests in protobuf
 }
 
 // A Result says what became of a request.
@@ -74,21 +76,6 @@ type series struct {
 	delta  bool
 	starts bool  // its start time says when it was last 0
 	err    error // of the resource or scope: no point can be taken
-}
-
-// Decode reads a request in protobuf. An error wraps [ErrMalformed], [ErrTooLarge], or is that of
-// Emit; what was emitted before it stays.
-func (d *Decoder) Decode(data []byte) (Result, error) {
-	left := maxMessages
-	if err := survey(data, request, 1, &left); err != nil {
-		return Result{}, err
-	}
-	req := new(collectorpb.ExportMetricsServiceRequest)
-	o := proto.UnmarshalOptions{DiscardUnknown: true, RecursionLimit: maxDepth}
-	if err := o.Unmarshal(data, req); err != nil {
-		return Result{}, fmt.Errorf("%w: %w", err, ErrMalformed)
-	}
-	return d.request(req)
 }
 
 // DecodeJSON is Decode of a request in JSON: protobuf's JSON mapping, but for the ids of traces and
@@ -110,23 +97,11 @@ func (d *Decoder) DecodeJSON(data []byte) (Result, error) {
 
 // request turns all of req into batches.
 func (d *Decoder) request(req *collectorpb.ExportMetricsServiceRequest) (Result, error) {
-	d.result, d.fresh = Result{}, nil
-	d.reset()
+	d.begin()
 	for _, rm := range req.GetResourceMetrics() {
-		resource, err := appendPairs(d.outer[:0], rm.GetResource().GetAttributes(), ofResource)
-		d.outer = resource
-		if err != nil {
-			err = fmt.Errorf("resource: %w", err)
-		}
 		for _, sm := range rm.GetScopeMetrics() {
-			serr := err
-			if err == nil {
-				if serr = d.scope(sm.GetScope()); serr != nil {
-					serr = fmt.Errorf("scope: %w", serr)
-				}
-			}
+			d.enter(rm.GetResource(), sm.GetScope())
 			for _, m := range sm.GetMetrics() {
-				d.now = series{metric: m.GetName(), err: serr}
 				if err := d.metric(m); err != nil {
 					return d.result, err
 				}
@@ -134,6 +109,21 @@ func (d *Decoder) request(req *collectorpb.ExportMetricsServiceRequest) (Result,
 		}
 	}
 	return d.result, d.flush()
+}
+
+// begin forgets the last request.
+func (d *Decoder) begin() {
+	d.result, d.fresh = Result{}, nil
+	d.reset()
+}
+
+// enter notes the resource and the scope that the next metrics are of.
+func (d *Decoder) enter(r *resourcepb.Resource, s *commonpb.InstrumentationScope) {
+	if d.outer, d.err = appendPairs(d.outer[:0], r.GetAttributes(), ofResource); d.err != nil {
+		d.err = fmt.Errorf("resource: %w", d.err)
+	} else if d.err = d.scope(s); d.err != nil {
+		d.err = fmt.Errorf("scope: %w", d.err)
+	}
 }
 
 // scope makes d.inner of the pairs of d.outer and of a scope.
@@ -152,17 +142,13 @@ func (d *Decoder) scope(s *commonpb.InstrumentationScope) error {
 
 // metric turns one metric into rows.
 func (d *Decoder) metric(m *metricspb.Metric) error {
+	d.now = series{metric: m.GetName(), err: d.err}
 	switch data := m.GetData().(type) {
 	case *metricspb.Metric_Gauge:
 		d.describe(m, "gauge")
 		return each(d, data.Gauge.GetDataPoints(), d.number)
 	case *metricspb.Metric_Sum:
-		d.temporality(data.Sum.GetAggregationTemporality())
-		if d.now.starts = data.Sum.GetIsMonotonic() && !d.now.delta; data.Sum.GetIsMonotonic() {
-			d.describe(m, "counter")
-		} else {
-			d.describe(m, "gauge")
-		}
+		d.sum(m, data.Sum.GetAggregationTemporality(), data.Sum.GetIsMonotonic())
 		return each(d, data.Sum.GetDataPoints(), d.number)
 	case *metricspb.Metric_Histogram:
 		d.describe(m, "histogram")
@@ -179,6 +165,17 @@ func (d *Decoder) metric(m *metricspb.Metric) error {
 		return each(d, data.Summary.GetDataPoints(), d.summary)
 	}
 	return nil
+}
+
+// sum notes what kind of sum the metric m is.
+func (d *Decoder) sum(m described, t metricspb.AggregationTemporality, monotonic bool) {
+	d.temporality(t)
+	kind := "gauge"
+	if monotonic {
+		kind = "counter"
+	}
+	d.describe(m, kind)
+	d.now.starts = monotonic && !d.now.delta
 }
 
 // temporality notes how the points of a metric add up.
@@ -202,23 +199,34 @@ type point interface {
 	GetFlags() uint32
 }
 
-// each turns the points of a metric into rows by add. A point that add has an error for leaves none.
+// each turns the points of a metric into rows by add.
 func each[P point](d *Decoder, points []P, add func(P, int64) error) error {
 	for _, p := range points {
-		rows, pairs := len(d.batch.Rows), d.pairs
-		if err := d.point(p, func(t int64) error { return add(p, t) }); err != nil {
-			d.batch.Rows, d.points, d.pairs = d.batch.Rows[:rows], d.points[:rows], pairs
-			d.result.Refused++
-			if len(d.result.Reasons) < maxReasons {
-				d.result.Reasons = append(d.result.Reasons, fmt.Sprintf("metric %.200q: %v", d.now.metric, err))
-			}
+		d.one(p, func(t int64) error { return add(p, t) })
+		if err := d.settle(); err != nil {
+			return err
 		}
-		d.result.Points++
-		if len(d.batch.Rows) >= batchRows || d.pairs >= batchPairs {
-			if err := d.flush(); err != nil {
-				return err
-			}
+	}
+	return d.settle() // of its metadata
+}
+
+// one turns a point into rows by add. One that is refused leaves none.
+func (d *Decoder) one(p point, add func(t int64) error) {
+	rows, pairs := len(d.batch.Rows), d.pairs
+	if err := d.point(p, add); err != nil {
+		d.batch.Rows, d.points, d.pairs = d.batch.Rows[:rows], d.points[:rows], pairs
+		d.result.Refused++
+		if len(d.result.Reasons) < maxReasons {
+			d.result.Reasons = append(d.result.Reasons, fmt.Sprintf("metric %.200q: %v", d.now.metric, err))
 		}
+	}
+	d.result.Points++
+}
+
+// settle emits the batch where it is large.
+func (d *Decoder) settle() error {
+	if len(d.batch.Rows) >= batchRows || d.pairs >= batchPairs {
+		return d.flush()
 	}
 	return nil
 }

@@ -3,8 +3,6 @@ package otlp
 import (
 	"math"
 
-	metricspb "go.opentelemetry.io/proto/otlp/metrics/v1"
-
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/ingest/promwrite"
 )
@@ -46,9 +44,24 @@ func (d *Decoder) key(parts ...string) uint64 {
 	return d.Known.Key(append(parts, d.Who)...)
 }
 
+// A described is a metric, as far as its metadata goes.
+type described interface {
+	GetName() string
+	GetDescription() string
+	GetUnit() string
+}
+
+// startKey returns the key under which the start time of a series is known.
+func (d *Decoder) startKey(first chunk.Dimensions) uint64 {
+	if d.Known == nil {
+		return 0
+	}
+	return d.key(promwrite.StartOf) ^ first.Hash()
+}
+
 // describe appends the metadata of a metric, where it is new. A description that the store would not
 // take is left out: it is no reason to refuse a point.
-func (d *Decoder) describe(m *metricspb.Metric, kind string) {
+func (d *Decoder) describe(m described, kind string) {
 	about := promwrite.Metadata{Type: kind, Help: m.GetDescription(), Unit: m.GetUnit()}
 	if len(about.Help) > maxText || len(about.Unit) > maxText || m.GetName() == "" {
 		return
@@ -74,7 +87,7 @@ func (d *Decoder) start(t int64, start uint64, first chunk.Dimensions) error {
 	if !d.now.starts || start == 0 || start > math.MaxInt64 {
 		return nil
 	}
-	if d.Known != nil && !d.isNew(d.key(promwrite.StartOf)^first.Hash(), start) {
+	if !d.isNew(d.startKey(first), start) {
 		return nil
 	}
 	return d.int(t, int64(start), chunk.Dimension{Name: promwrite.StartOf, Value: d.now.metric})
