@@ -139,7 +139,7 @@ func Defaults() *Config {
 			QueueTime: Duration(10 * time.Second), QueryTime: Duration(2 * time.Minute), QueryMemory: 512 << 20, QueriesMemory: 1 << 30,
 			QueryObservations: 10_000_000_000, QueryBytes: 16 << 30, FreeDisk: 256 << 20, Connections: 1024,
 		},
-		Store:           Store{HeadBytes: 64 << 20},
+		Store:           Store{HeadBytes: 32 << 20},
 		Log:             Log{Level: "info", Format: "json", SlowQuery: Duration(5 * time.Second)},
 		ShutdownTimeout: Duration(30 * time.Second),
 		from:            map[string]string{},
