@@ -37,6 +37,9 @@ func (c *Config) problems(bad []string) []error {
 	k.retention()
 	k.scrape()
 	k.graphite()
+	if _, err := c.collectdOptions(); err != nil {
+		k.all = append(k.all, err)
+	}
 	k.require(c.Backup.Keep >= 0, "backup.keep", "%d is less than nothing; 0 keeps all", c.Backup.Keep)
 	k.log()
 	for i, origin := range c.Web.CORS {

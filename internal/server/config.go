@@ -21,6 +21,7 @@ type Config struct {
 	Backup          Backup    `yaml:"backup"`
 	Scrape          yaml.Node `yaml:"scrape"` // as package scrape reads it
 	Graphite        Graphite  `yaml:"graphite"`
+	Collectd        Collectd  `yaml:"collectd"`
 	Log             Log       `yaml:"log"`
 	Self            Self      `yaml:"self"`
 	Pprof           bool      `yaml:"pprof"`
@@ -104,6 +105,13 @@ type Graphite struct {
 	Templates []string `yaml:"templates"` // as of [graphite.ParseTemplate]
 }
 
+// Collectd is how collectd's datagrams are read.
+type Collectd struct {
+	TypesDB       []string `yaml:"types_db"`       // files that name the values of types, beside those that collectd comes with
+	AuthFile      string   `yaml:"auth_file"`      // users and passwords, a line USER: PASSWORD each
+	SecurityLevel string   `yaml:"security_level"` // that datagrams must have: none, sign or encrypt
+}
+
 // A Policy says how long the series of a selector are kept.
 type Policy struct {
 	Selector string   `yaml:"selector"`
@@ -140,6 +148,7 @@ func Defaults() *Config {
 			QueryObservations: 10_000_000_000, QueryBytes: 16 << 30, FreeDisk: 256 << 20, Connections: 1024,
 		},
 		Store:           Store{HeadBytes: 32 << 20},
+		Collectd:        Collectd{SecurityLevel: "none"},
 		Log:             Log{Level: "info", Format: "json", SlowQuery: Duration(5 * time.Second)},
 		ShutdownTimeout: Duration(30 * time.Second),
 		from:            map[string]string{},

@@ -109,6 +109,9 @@ func TestWhatIsWrongWithAConfig(t *testing.T) {
 		"listener":         {"auth: {listeners: {http: a}}", "FILE:1: auth.listeners.http: there is no such listener without passwords: there are graphite, graphite_udp, graphite_pickle, opentsdb and collectd\nFILE:1: auth.listeners.http: there is no token \"a\" in auth.tokens"},
 		"users, no file":   {"auth: {users: {ada: {rights: [read]}}}", `FILE:1: auth.users.ada: users have their passwords in web.config_file, which is not given`},
 		"self":             {"self: {interval: 1ms}", `FILE:1: self.interval: 1ms: want at least 1s, or 0 for never`},
+		"collectd's users": {"collectd: {security_level: sign}", `collectd.security_level: sign needs the passwords of collectd.auth_file`},
+		"collectd's level": {"collectd: {security_level: x}", `collectd.security_level: "x": want none, sign or encrypt`},
+		"collectd's types": {"collectd: {types_db: [no]}", `collectd.types_db[0]: open DIR/no: no such file or directory`},
 		"a ring":           {"retention: &a [*a]", `retention`},
 		"more than one":    {"pprof: 2\nlog: {level: x}\nlisten: {htp: a}", "FILE:1: pprof: \"2\" is neither true nor false\nFILE:3: listen.htp: unknown key; did you mean http?\nFILE:2: log.level: \"x\": want debug, info, warn or error"},
 	} {

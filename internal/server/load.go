@@ -58,16 +58,27 @@ func (d *decoder) read(file string, c *Config) error {
 	if len(doc.Content) > 0 {
 		d.decode(doc.Content[0], reflect.ValueOf(c).Elem(), "", 0)
 	}
-	paths := []*string{&c.Web.ConfigFile}
-	for i := range c.Auth.Tokens {
-		paths = append(paths, &c.Auth.Tokens[i].TokenFile)
-	}
-	for _, p := range paths {
+	for _, p := range c.paths() {
 		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(filepath.Dir(file), *p)
+			*p = filepath.Join(c.folder, *p)
 		}
 	}
 	return nil
+}
+
+// paths returns what names files and folders, but for what is a default.
+func (c *Config) paths() []*string {
+	all := []*string{&c.Web.ConfigFile, &c.Backup.Dir, &c.Collectd.AuthFile}
+	if c.from["data"] != "" {
+		all = append(all, &c.Data)
+	}
+	for i := range c.Auth.Tokens {
+		all = append(all, &c.Auth.Tokens[i].TokenFile)
+	}
+	for i := range c.Collectd.TypesDB {
+		all = append(all, &c.Collectd.TypesDB[i])
+	}
+	return all
 }
 
 // environment decodes the variables of the environment that are for the server.

@@ -25,11 +25,13 @@ func (s *Server) routes(v *service) []access.Route {
 }
 
 // newReceiver returns what has the endpoints for writing.
-func (s *Server) newReceiver(v *service) *receive.Receiver {
+func (s *Server) newReceiver(v *service) (*receive.Receiver, error) {
 	c := s.config.Load()
+	fromCollectd, err := c.collectdOptions()
 	return receive.New(receive.Options{
-		Gate: v.gate, MaxBody: int64(c.Limits.Body), Connections: c.Limits.Connections, Templates: c.templates(), Now: s.o.Now, Logger: s.log,
-	})
+		Gate: v.gate, MaxBody: int64(c.Limits.Body), Connections: c.Limits.Connections, Templates: c.templates(), Collectd: fromCollectd,
+		Now: s.o.Now, Logger: s.log,
+	}), err
 }
 
 // newKeeping returns what has the endpoints for backups.
@@ -55,6 +57,8 @@ func (s *Server) others(k socket) func(context.Context) error {
 		return packet(r.ServeGraphiteUDP)
 	case "graphite_pickle":
 		return stream(r.ServeGraphitePickle)
+	case "collectd":
+		return packet(r.ServeCollectd)
 	case "opentsdb":
 		return stream(r.ServeOpenTSDB)
 	case "otlp_grpc":

@@ -207,7 +207,9 @@ func (s *Server) open() error {
 	}
 	v := &service{set: set}
 	v.gate = gate.New(set, gate.Options{Limits: c.gateLimits(), SlowQuery: c.Log.SlowQuery.of(), Now: s.o.Now, Logger: s.log})
-	v.receiver = s.newReceiver(v)
+	if v.receiver, err = s.newReceiver(v); err != nil {
+		return errors.Join(err, set.Close())
+	}
 	v.handler = s.mount(s.routes(v))
 	if v.scraper, err = s.newScraper(v); err != nil {
 		return errors.Join(err, set.Close())
