@@ -27,8 +27,9 @@ func (s *Shard) compactLoop(ctx context.Context) {
 	if s.o.Manual {
 		return
 	}
-	every := time.NewTicker(time.Minute)
+	every := time.NewTicker(min(time.Minute, s.o.SealAfter))
 	defer every.Stop()
+	var calm calm
 	s.requestWork()
 	for {
 		select {
@@ -36,8 +37,8 @@ func (s *Shard) compactLoop(ctx context.Context) {
 			return
 		case <-s.workNow:
 		case <-every.C:
-			if s.sealError() != nil {
-				s.requestSeal() // there may be room again
+			if s.sealError() != nil || calm.due(s.activeHead(), s.o.Now(), s.o.SealAfter) {
+				s.requestSeal() // in the first case, since there may be room again
 			}
 		}
 		err := s.retain(ctx, s.o.Now())

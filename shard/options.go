@@ -24,6 +24,7 @@ type Options struct {
 	Shards    int                     // of a new store; 0 means one a core, at least two and at most 16
 	Partition time.Duration           // width in time of a segment of a new store; 0 means 30 days
 	HeadBytes int64                   // memory for observations not yet sealed, all shards together; 0 means 256 MiB
+	SealAfter time.Duration           // a head that hardly grows for so long is sealed, and any head after twelve times as long; 0 means 5 minutes
 	Retention time.Duration           // age of what no policy matches; 0 keeps it forever; see Set.SetRetention
 	Policies  []Policy                // as of Set.SetRetention
 	ReadOnly  bool                    // change nothing and lock nothing: a snapshot as of Open
@@ -38,6 +39,7 @@ type Options struct {
 const (
 	defaultHeadBytes = 256 << 20
 	defaultPartition = 30 * 24 * time.Hour
+	defaultSealAfter = 5 * time.Minute
 	mostPerSource    = 1 << 14
 	recordBytes      = 1 << 20 // rows of a batch are cut into records of about this size
 	rowsPerRecord    = 1 << 16
@@ -57,6 +59,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.HeadBytes <= 0 {
 		o.HeadBytes = defaultHeadBytes
+	}
+	if o.SealAfter <= 0 {
+		o.SealAfter = defaultSealAfter
 	}
 	if o.Now == nil {
 		o.Now = time.Now
