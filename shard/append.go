@@ -366,9 +366,10 @@ func (s *Set) addHeadBytes(n int64) {
 	}
 }
 
-// waitForRoom waits while heads hold twice the memory they should.
+// waitForRoom waits while heads hold twice the memory they should. Where sealing has failed before, as
+// on a full disk, it is tried once more.
 func (s *Set) waitForRoom(ctx context.Context) error {
-	for s.headBytes.Load() >= 2*s.o.HeadBytes {
+	for tried := false; s.headBytes.Load() >= 2*s.o.HeadBytes; tried = true {
 		s.roomMu.Lock()
 		room := s.room
 		s.roomMu.Unlock()
@@ -376,9 +377,12 @@ func (s *Set) waitForRoom(ctx context.Context) error {
 			return nil
 		}
 		for _, sh := range s.shards {
-			if err := sh.sealError(); err != nil {
-				sh.requestSeal() // for who comes next
+			err := sh.sealError()
+			if err != nil && tried {
 				return fmt.Errorf("no memory left, since sealing failed: %w", err)
+			}
+			if err != nil {
+				sh.sealAgain()
 			}
 		}
 		s.addHeadBytes(0)

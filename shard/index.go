@@ -13,6 +13,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"github.com/chronodex/chronodex/index"
+	"github.com/chronodex/chronodex/internal/vfs"
 )
 
 // A shardIndex is the index of a shard and what of the segments is in it. It may lack series, which
@@ -52,14 +53,18 @@ func (x *shardIndex) open(s *Shard) error {
 			ix, have, err = x.load(s)
 		}
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		x.ix, x.have = ix, have
+		if s.o.ReadOnly {
+			return nil
+		}
+		err = x.update(context.Background(), s)
 	}
-	x.ix, x.have = ix, have
-	if s.o.ReadOnly {
-		return nil
+	if vfs.IsFull(err) {
+		s.logger.Warn("index cannot be brought up to date, series that it lacks are looked at one by one", "err", err)
+		err = nil
 	}
-	return x.update(context.Background(), s)
+	return err
 }
 
 func (x *shardIndex) load(s *Shard) (*index.Index, *roaring.Bitmap, error) {
@@ -94,8 +99,8 @@ func (x *shardIndex) search(ctx context.Context, f index.Filter) (hits, have *ro
 func (x *shardIndex) update(ctx context.Context, s *Shard) error {
 	x.change.Lock()
 	defer x.change.Unlock()
-	if x.ix == nil {
-		return nil
+	if err := x.reload(s); err != nil || x.ix == nil {
+		return err
 	}
 	want := s.sealed()
 	if gone := roaring.AndNot(x.have, want); !gone.IsEmpty() {
@@ -105,6 +110,22 @@ func (x *shardIndex) update(ctx context.Context, s *Shard) error {
 		}
 	}
 	return x.add(ctx, s, roaring.AndNot(want, x.have))
+}
+
+// reload opens the index where it could not be opened before, as on a full disk. The caller holds
+// change.
+func (x *shardIndex) reload(s *Shard) error {
+	if x.ix != nil || s.o.ReadOnly {
+		return nil
+	}
+	ix, have, err := x.load(s)
+	if err != nil {
+		return fmt.Errorf("shard %d: %w", s.number, err)
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ix, x.have = ix, have
+	return nil
 }
 
 func (x *shardIndex) add(ctx context.Context, s *Shard, series *roaring.Bitmap) error {

@@ -28,6 +28,14 @@ func (s *Set) SealSoon() {
 	}
 }
 
+// sealAgain has the background seal once more what it could not seal, and forgets why.
+func (s *Shard) sealAgain() {
+	s.mu.Lock()
+	s.sealErr = nil
+	s.mu.Unlock()
+	s.requestSeal()
+}
+
 // sealLoop seals when asked to, until ctx ends.
 func (s *Shard) sealLoop(ctx context.Context) {
 	for {
