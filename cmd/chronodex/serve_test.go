@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/s2"
 	"github.com/prometheus/prometheus/prompb"
@@ -199,6 +201,9 @@ func found(t *testing.T, dir string) map[string]map[int]bool {
 	return all
 }
 
+// killing is how long TestKillServer goes on at least.
+var killing = flag.Duration("killing", 0, "how long to go on killing servers, at least")
+
 // TestKillServer kills the server while senders of each protocol write to it, again and again: what
 // was acknowledged is there.
 func TestKillServer(t *testing.T) {
@@ -212,7 +217,8 @@ func TestKillServer(t *testing.T) {
 	dir, rng := t.TempDir(), rand.New(rand.NewPCG(5, 6))
 	acknowledged := map[string][]int{} // of each host, the first seconds of batches
 	var mu sync.Mutex
-	for round := range rounds {
+	start := time.Now()
+	for round := 0; round < rounds || time.Since(start) < *killing; round++ {
 		s := serve(t, dir, "--set", "store.head_bytes=1MiB") // so that it seals and compacts meanwhile
 		var acks atomic.Int64
 		deadly := 50 + rng.Int64N(400)
