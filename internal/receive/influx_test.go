@@ -3,8 +3,16 @@ package receive
 import (
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -221,4 +229,139 @@ func TestInfluxPing(t *testing.T) {
 	if w := send(t, r, httptest.NewRequest("GET", "/health", nil)); w.Code != 200 || !strings.Contains(w.Body.String(), `"status":"pass"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+// TestInfluxTelegraf sends what Telegraf's outputs influxdb and influxdb_v2 send: see the comments
+// of each request for what is theirs.
+func TestInfluxTelegraf(t *testing.T) {
+	r, set := newStore(t, Options{})
+	mux := http.NewServeMux()
+	for _, route := range r.Routes() {
+		mux.Handle(strings.TrimSpace(route.Method+" "+route.Pattern), route.Handler)
+	}
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	const metrics = "cpu,cpu=cpu-total,host=web01 usage_idle=98.5,usage_user=1.2 1700000000000000000\n" +
+		"mem,host=web01 used=4096i,used_percent=12.5 1700000000000000000\n" +
+		"system,host=web01 uptime_format=\"1 day,  2:03\" 1700000000000000000\n"
+	do := func(path, media, token string, body io.Reader) int { // a reader of unknown length is sent chunked
+		t.Helper()
+		req, err := http.NewRequest("POST", server.URL+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("User-Agent", "Telegraf/1.24.2 Go/1.19.8")
+		req.Header.Set("Content-Type", media)
+		if token != "" {
+			req.Header.Set("Authorization", token)
+		}
+		if media != "application/x-www-form-urlencoded" {
+			req.Header.Set("Content-Encoding", "gzip")
+		}
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	zipped := func() io.Reader {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write([]byte(metrics)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return io.MultiReader(&b)
+	}
+	if got := do("/query", "application/x-www-form-urlencoded", "", strings.NewReader("q=CREATE+DATABASE+%22tg%22")); got != 200 {
+		t.Errorf("create: %d", got)
+	}
+	if got := do("/write?db=tg", "text/plain; charset=utf-8", "", zipped()); got != 204 { // anything else is an error to it
+		t.Errorf("1.x: %d", got)
+	}
+	if got := do("/api/v2/write?bucket=tg%2Fautogen&org=o", "text/plain; charset=utf-8", "Token t", zipped()); got != 204 {
+		t.Errorf("2.x: %d", got)
+	}
+	want := []string{
+		`{cpu="cpu-total", db="tg", field="usage_idle", host="web01", measurement="cpu", metric="cpu_usage_idle"} float64 1700000000000000000=98.5`,
+		`{cpu="cpu-total", db="tg", field="usage_user", host="web01", measurement="cpu", metric="cpu_usage_user"} float64 1700000000000000000=1.2`,
+		`{db="tg", field="uptime_format", host="web01", measurement="system", metric="system_uptime_format"} string 1700000000000000000="1 day,  2:03"`,
+		`{db="tg", field="used", host="web01", measurement="mem", metric="mem_used"} int64 1700000000000000000=4096`,
+		`{db="tg", field="used_percent", host="web01", measurement="mem", metric="mem_used_percent"} float64 1700000000000000000=12.5`,
+	}
+	if diff := cmp.Diff(want, stored(t, set)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// TestInfluxShell imports a file with the real shell of InfluxDB 1.x.
+func TestInfluxShell(t *testing.T) {
+	shell, err := exec.LookPath("influx")
+	if err != nil {
+		t.Skip("there is no influx shell here (Debian's package influxdb-client)")
+	}
+	r, set := newStore(t, Options{})
+	mux := http.NewServeMux()
+	for _, route := range r.Routes() {
+		mux.Handle(strings.TrimSpace(route.Method+" "+route.Pattern), route.Handler)
+	}
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	var text strings.Builder
+	text.WriteString("# DDL\nCREATE DATABASE \"noaa\"\nCREATE RETENTION POLICY \"long\" ON \"noaa\" DURATION INF REPLICATION 1\n\n" +
+		"# DML\n# CONTEXT-DATABASE: noaa\n# CONTEXT-RETENTION-POLICY: autogen\n\n")
+	want := map[string]string{}
+	for i := range 12_000 { // more than the 5,000 lines of a request
+		at := int64(1439856000+i) * 1e9
+		station, level := fmt.Sprintf("s %d", i%7), float64(i)/8
+		fmt.Fprintf(&text, "h2o,station=%s level=%v,n=%di,ok=%v,note=\"a, \\\"%d\\\"\" %d\n", strings.ReplaceAll(station, " ", `\ `), level, i, i%2 == 0, i%3, at)
+		for field, v := range map[string]string{"level": fmt.Sprint("float64 ", level), "n": fmt.Sprint("int64 ", i), "ok": fmt.Sprint("bool ", i%2 == 0), "note": fmt.Sprintf("string %q", fmt.Sprintf("a, %q", fmt.Sprint(i%3)))} {
+			kind, value, _ := strings.Cut(v, " ")
+			k := fmt.Sprintf("{db=\"noaa\", field=%q, measurement=\"h2o\", metric=%q, station=%q} %s", field, "h2o_"+field, station, kind)
+			want[k] += fmt.Sprintf(" %d=%s", at, value)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "noaa.txt")
+	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(shell, "-import", "-path="+path, "-host", host, "-port", port, "-precision", "ns").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "Processed 2 commands") || !strings.Contains(string(out), "Failed 0 inserts") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var lines []string
+	for k, v := range want {
+		lines = append(lines, k+v)
+	}
+	slices.Sort(lines)
+	if got := stored(t, set); !slices.Equal(got, lines) {
+		t.Errorf("%d series, want %d; the first: %.200s\nwant %.200s", len(got), len(lines), got[0], lines[0])
+	}
+}
+
+// FuzzInflux sends any body to any of the endpoints: an answer is 204 or a described error, and
+// what was stored is valid.
+func FuzzInflux(f *testing.F) {
+	f.Add([]byte("m,host=a f=1.5,i=-2i,u=3u,b=t,s=\"x\" 7\nm\n"), uint8(0))
+	f.Add([]byte("m f=1 7\n\xff,\x00=a f=1 -9223372036854775808\n"), uint8(1))
+	f.Add([]byte("m f=1 99999999999999\n"), uint8(2))
+	r, _ := newStore(f, Options{MaxBody: 1 << 16})
+	f.Fuzz(func(t *testing.T, body []byte, form uint8) {
+		path := []string{"/write?db=d&precision=h", "/api/v2/write?bucket=d/r&precision=ms", "/api/v3/write_lp?db=d"}[form%3]
+		w := send(t, r, httptest.NewRequest("POST", path, bytes.NewReader(body)))
+		if w.Code == 204 {
+			return
+		}
+		var answer map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 400 && w.Code != 413 {
+			t.Errorf("%d %s: %v", w.Code, w.Body, err)
+		}
+	})
 }
