@@ -38,8 +38,10 @@ type otlpMemory struct {
 // retryStore is when to try again after the store has failed in a way that it does not know.
 const retryStore = 10 * time.Second
 
-// otlpGrows is how much larger the messages of a request are in memory than as bytes, about.
-const otlpGrows = 8
+const (
+	otlpGrows = 4        // times larger the messages of a request in JSON are in memory than as text, about
+	otlpMost  = 32 << 20 // of it that is counted, so that one request alone always passes
+)
 
 const (
 	otlpProtobuf = "application/x-protobuf"
@@ -121,11 +123,13 @@ func (r *Receiver) otlpAnswer(w http.ResponseWriter, media string, answer []byte
 
 // otlpStore decodes a request, stores it, and returns the answer, in the encoding of the request.
 func (r *Receiver) otlpStore(ctx context.Context, data []byte, json bool) ([]byte, error) {
-	size := otlpGrows * int64(len(data))
-	if err := r.o.Gate.Hold(size); err != nil {
-		return nil, err
+	if json { // of which messages are made, all at once
+		size := min(otlpGrows*int64(len(data)), otlpMost)
+		if err := r.o.Gate.Hold(size); err != nil {
+			return nil, err
+		}
+		defer r.o.Gate.Release(size)
 	}
-	defer r.o.Gate.Release(size)
 	d, ok := r.otlp.decoders.Get().(*otlp.Decoder)
 	if !ok {
 		d = new(otlp.Decoder)

@@ -260,6 +260,11 @@ func TestOTLPOverGRPC(t *testing.T) {
 	if _, err := c.Export(t.Context(), gauges("zipped"), grpc.UseCompressor(grpcgzip.Name)); err != nil {
 		t.Fatal(err)
 	}
+	for range 2 * mostStreams { // one after another: each gives its place back
+		if _, err := c.Export(t.Context(), gauges("plain")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	answer, err = c.Export(t.Context(), gauges("good", ""))
 	if p := answer.GetPartialSuccess(); err != nil || p.GetRejectedDataPoints() != 1 || !strings.Contains(p.GetErrorMessage(), "no name") {
 		t.Error(answer, err)

@@ -130,6 +130,10 @@ func otlpHandler(srv any, ctx context.Context, read func(any) error, _ grpc.Unar
 	if err := read(b); err != nil {
 		return nil, err
 	}
+	b.gate = r.o.Gate
+	if err := b.hold(len(b.data)); err != nil {
+		return nil, otlpStatus(otlpFailure(err))
+	}
 	answer, err := r.otlpStore(ctx, b.data, false)
 	if err != nil {
 		return nil, otlpStatus(otlpFailure(err))

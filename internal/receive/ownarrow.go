@@ -23,12 +23,20 @@ func (r *Receiver) ownArrow() ownFormat {
 				return err
 			}
 			defer text.Close()
+			held := int64(0)
+			defer func() { r.o.Gate.Release(held) }()
 			var stop error // of the store, not of the stream
 			err = arrowin.Decode(text, arrowin.Options{
 				Set: o.Set, MaxBytes: r.o.MaxBody,
 				Refused: func(row int64, why error) {
 					w.refused++
 					w.describe(exchange.Refusal{Row: row, Detail: why.Error()})
+				},
+				Hold: func(n int64) error {
+					if stop = r.o.Gate.Hold(n); stop == nil {
+						held += n
+					}
+					return stop
 				},
 				Emit: func(b *chunk.Batch) error {
 					stop = w.append(b)

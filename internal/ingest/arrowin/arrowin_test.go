@@ -225,6 +225,10 @@ func TestMalformed(t *testing.T) {
 		t.Errorf("a message of more than 10 bytes: %v", err)
 	}
 	broken := errors.New("connection reset")
+	full := errors.New("too much at once")
+	if _, _, err := decode(bytes.NewReader(good), Options{Hold: func(int64) error { return full }}); !errors.Is(err, full) || errors.Is(err, ErrFormat) {
+		t.Errorf("no memory for a message: %v", err)
+	}
 	if _, _, err := decode(io.MultiReader(bytes.NewReader(good[:50]), iotest.ErrReader(broken)), Options{}); !errors.Is(err, broken) {
 		t.Errorf("a broken connection: %v", err)
 	}

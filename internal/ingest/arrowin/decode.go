@@ -20,6 +20,7 @@ type Options struct {
 	Set      []chunk.Dimension          // given to every series that does not have them itself
 	MaxBytes int64                      // of a message; its columns, and all dictionaries, take three times that; 0 means 64 MiB
 	Refused  func(row int64, why error) // told of each row, from 1, of which something is not stored; may be nil
+	Hold     func(n int64) error        // asked before messages take n more bytes than any before; its error ends the reading; may be nil
 	Emit     func(b *chunk.Batch) error // takes each batch, which is valid until it returns
 }
 
@@ -30,7 +31,7 @@ func Decode(r io.Reader, o Options) error {
 		o.MaxBytes = 64 << 20
 	}
 	d := &decoder{o: o, mem: &allocator{limit: 3 * o.MaxBytes}}
-	messages := &framer{r: r, max: o.MaxBytes, mem: d.mem}
+	messages := &framer{r: r, max: o.MaxBytes, hold: o.Hold}
 	for {
 		more, err := d.step(messages)
 		if err != nil {

@@ -24,11 +24,12 @@ const (
 type framer struct {
 	r    io.Reader
 	max  int64
-	mem  memory.Allocator
+	hold func(n int64) error
+	held int64
 	meta bytes.Buffer
 	body bytes.Buffer
 	msg  *ipc.Message
-	err  error // of r, other than its end
+	err  error // of r, other than its end, or of hold
 }
 
 // Retain does nothing: there is one owner.
@@ -52,6 +53,12 @@ func (f *framer) Message() (*ipc.Message, error) {
 	}
 	if body < 0 || body > f.max {
 		return nil, fmt.Errorf("a message of %d bytes, at most %d: send smaller record batches: %w", body, f.max, ErrFormat)
+	}
+	if body > f.held && f.hold != nil {
+		if f.err = f.hold(body - f.held); f.err != nil {
+			return nil, f.err
+		}
+		f.held = body
 	}
 	if err := f.read(&f.body, body); err != nil {
 		return nil, err
