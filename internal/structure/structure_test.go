@@ -59,7 +59,7 @@ var doors = map[string][]string{
 	"google.golang.org/genproto/":                    {"internal/ingest/otlp"},
 	"github.com/apache/arrow/":                       {"internal/ingest/arrowin"},
 	"google.golang.org/grpc":                         {"internal/receive"},
-	"google.golang.org/protobuf":                     {"chunk", "chunk/blockpb", "internal/ingest/promwrite", "internal/ingest/otlp"},
+	"google.golang.org/protobuf":                     {"chunk", "chunk/blockpb", "internal/ingest/promwrite", "internal/ingest/otlp", "internal/source"},
 	"github.com/alecthomas/kong":                     {"cmd/chronodex"},
 	"github.com/prometheus/exporter-toolkit":         {"internal/server"},
 	"github.com/prometheus/client_golang/prometheus": {"internal/server"},
