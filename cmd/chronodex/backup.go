@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -31,12 +32,13 @@ type backupCmd struct {
 func (*backupCmd) Help() string {
 	return `A backup holds what was acknowledged before it began. Of a second one in the same folder only what is new is copied; each can be restored, and removed, by itself. One that was interrupted is none, and the next one goes on.
 
-A server that has the store open makes its backups itself: POST /v1/backup, or GET /v1/backup.tar for a stream.
+A server that has the store open makes its backups itself, by POST /v1/backup; or it sends one as a stream, with --server and --to.
 
 Examples:
 
     chronodex backup /mnt/backups/metrics --keep 14
     chronodex backup /mnt/backups/metrics --list
+    chronodex backup --server http://localhost:9428 --to metrics.tar
     chronodex backup --to - | zstd | ssh elsewhere 'cat > metrics.tar.zst'`
 }
 
@@ -54,6 +56,9 @@ func (c *backupCmd) Run(ctx context.Context, s *session) error {
 		if o.BytesPerSecond, err = parseSize(c.Rate); err != nil {
 			return &usageError{fmt.Errorf("--rate: %w", err)}
 		}
+	}
+	if s.server != nil {
+		return c.fetch(ctx, s)
 	}
 	switch {
 	case c.Verify:
@@ -93,6 +98,47 @@ func (c *backupCmd) stream(ctx context.Context, s *session, set *shard.Set, o ba
 	}
 	_, err = fmt.Fprintf(s.out, "%s: %s in %s, in %s\n", c.To, size(b.Bytes), count(int64(b.Files), "file"), took(s.now().Sub(start)))
 	return err
+}
+
+// fetch has a server send its store, and verifies what comes.
+func (c *backupCmd) fetch(ctx context.Context, s *session) error {
+	if c.To == "" || c.List || c.Verify || c.Rate != "" {
+		return &usageError{errors.New("a server keeps its backups in a folder of its own (POST /v1/backup); here it sends one: name a file by --to")}
+	}
+	bar, start := s.progress("backup "), s.now()
+	r, err := s.server.Backup(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	n := int64(0)
+	check := func(w io.Writer) (*backup.Backup, error) {
+		return backup.CheckTar(io.TeeReader(r, io.MultiWriter(w, counter(func(k int) {
+			n += int64(k)
+			bar.show(n, 0, size(n))
+		}))))
+	}
+	if c.To == "-" {
+		_, err := check(s.out)
+		bar.clear()
+		return err
+	}
+	b, err := writeWhole(c.To, func(f *os.File) (*backup.Backup, error) { return check(f) })
+	bar.clear()
+	if err != nil || c.Quiet {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "%s: %s in %s, in %s\n", c.To, size(b.Bytes), count(int64(b.Files), "file"), took(s.now().Sub(start)))
+	return err
+}
+
+// A counter is told how much is written.
+type counter func(int)
+
+// Write counts p.
+func (c counter) Write(p []byte) (int, error) {
+	c(len(p))
+	return len(p), nil
 }
 
 // writeWhole makes a file that has its name only when write has written all of it.

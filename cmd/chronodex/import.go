@@ -25,7 +25,7 @@ const importGC = 50
 
 // importCmd reads files into the store.
 type importCmd struct {
-	Paths []string `arg:"" name:"path" help:"Files, folders, or - for stdin. .gz and .zst are read as well."`
+	Paths []string `arg:"" optional:"" name:"path" help:"Files, folders, or - for stdin. .gz and .zst are read as well."`
 
 	Format    string        `help:"One of chronix, csv, influx and ndjson; guessed from name and content when not given." enum:",chronix,csv,influx,ndjson" default:"" placeholder:"FORMAT"`
 	Strict    bool          `help:"Stop at the first bad line instead of skipping it."`
@@ -35,6 +35,9 @@ type importCmd struct {
 	Set       []string      `help:"Give every series a dimension. {file} and {dir} in the value are the names of its file and folder." placeholder:"NAME=VALUE" sep:"none"`
 	Precision string        `help:"Unit of times that are integers: ns, us, ms or s." enum:",ns,us,ms,s" default:"" placeholder:"UNIT"`
 	Quiet     bool          `short:"q" help:"Print nothing but errors."`
+
+	From       string      `help:"Read another store that runs, at this address, such as prometheus+http://host:9090, instead of files." placeholder:"URL" group:"Other stores"`
+	FromSource sourceFlags `embed:"" prefix:"from-" group:"Other stores"`
 
 	CSV csvFlags `embed:"" prefix:"csv-" group:"CSV (what is not given is guessed from the header and the first records)"`
 }
@@ -61,7 +64,9 @@ Examples:
     chronodex import --csv-time ts --csv-value cpu --csv-value mem --csv-dimension host usage.csv
     chronodex import --csv-layout '02.01.2006 15:04' --csv-zone Europe/Berlin --set site=north plant.csv.gz
     telegraf --test | chronodex import --format influx -
-    chronodex import --set series={dir}/{file} nab/data/`
+    chronodex import --set series={dir}/{file} nab/data/
+    chronodex import --from prometheus+http://localhost:9090 --from-match '{job="node"}' --from-start -30d
+    chronodex import --from influxdb+http://localhost:8086 --from-db telegraf --from-state import.state`
 }
 
 // options returns what the flags say.
@@ -100,6 +105,14 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 	o, err := c.options(s)
 	if err != nil {
 		return &usageError{err}
+	}
+	switch {
+	case c.From != "" && len(c.Paths) > 0:
+		return &usageError{errors.New("want either files or --from URL")}
+	case c.From != "":
+		return c.fromStore(ctx, s, o.Set)
+	case len(c.Paths) == 0:
+		return &usageError{errors.New("want files, folders or -, or --from URL")}
 	}
 	sources, err := ingest.Sources(c.Paths, s.in)
 	if err != nil {
@@ -154,16 +167,12 @@ func (c *importCmd) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// send reads the sources here, and has the server store what is in them.
-func (c *importCmd) send(ctx context.Context, s *session, sources []ingest.Source, o ingest.Options, bar *progress) error {
-	if c.Shards != 0 {
-		return &usageError{errors.New("--shards: the server has a store already, whose number of shards is fixed")}
-	}
-	start, refused := s.now(), int64(0)
-	sum, err := ingest.Run(ctx, sources, o, c.sink(func(ctx context.Context, b *chunk.Batch) error {
+// toServer returns what sends batches to the server, and counts what that refuses.
+func (c *importCmd) toServer(s *session, bar *progress, refused *int64) func(context.Context, *chunk.Batch) error {
+	return func(ctx context.Context, b *chunk.Batch) error {
 		_, err := s.server.Write(ctx, b)
 		if r := (*client.Refused)(nil); errors.As(err, &r) && !c.Strict {
-			refused += r.Refused
+			*refused += r.Refused
 			bar.clear()
 			for _, reason := range r.Reasons {
 				s.complain("refused %s\n", reason)
@@ -171,7 +180,16 @@ func (c *importCmd) send(ctx context.Context, s *session, sources []ingest.Sourc
 			return nil
 		}
 		return err
-	}))
+	}
+}
+
+// send reads the sources here, and has the server store what is in them.
+func (c *importCmd) send(ctx context.Context, s *session, sources []ingest.Source, o ingest.Options, bar *progress) error {
+	if c.Shards != 0 {
+		return &usageError{errors.New("--shards: the server has a store already, whose number of shards is fixed")}
+	}
+	start, refused := s.now(), int64(0)
+	sum, err := ingest.Run(ctx, sources, o, c.sink(c.toServer(s, bar, &refused)))
 	bar.clear()
 	if !c.Quiet {
 		c.read(s, sum, s.now().Sub(start))

@@ -111,7 +111,7 @@ func joinTimes(args []string) []string {
 		if args[i] == "--" {
 			return append(out, args[i:]...)
 		}
-		if (args[i] == "--from" || args[i] == "--to") && i+1 < len(args) && strings.HasPrefix(args[i+1], "-") &&
+		if (args[i] == "--from" || args[i] == "--to" || args[i] == "--from-start" || args[i] == "--from-end") && i+1 < len(args) && strings.HasPrefix(args[i+1], "-") &&
 			len(args[i+1]) > 1 && args[i+1][1] >= '0' && args[i+1][1] <= '9' {
 			out = append(out, args[i]+"="+args[i+1])
 			i++

@@ -118,7 +118,7 @@ func (f *serverFlags) open() (*client.Client, error) {
 // The commands that ask a server as well as a folder, and those that work on a folder and could be
 // taken to ask a server.
 var (
-	askers  = []string{"query", "search", "ls", "explain", "export", "import", "delete", "status", "tail", "__complete"}
+	askers  = []string{"query", "search", "ls", "explain", "export", "import", "delete", "backup", "status", "tail", "__complete"}
 	folders = []string{"compact", "check", "reindex", "retain"}
 )
 

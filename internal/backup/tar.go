@@ -129,6 +129,38 @@ func (t *target) extract(ctx context.Context, in *tar.Reader) (*Backup, error) {
 	}
 }
 
+// CheckTar reads a stream to its end, and verifies every checksum in it.
+func CheckTar(r io.Reader) (*Backup, error) {
+	in, got, sums := tar.NewReader(r), map[string]bool{}, map[string]string{}
+	for {
+		h, err := in.Next()
+		if err != nil {
+			return nil, fmt.Errorf("the stream has no end: %w: %w", err, ErrCorrupt)
+		}
+		if h.Name == manifestEntry {
+			b, err := readManifest(in, h.Size, got)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range b.files {
+				if sums[f.name] != f.sum {
+					return nil, fmt.Errorf("%s: SHA-256 %s, not %s: %w", f.name, sums[f.name], f.sum, ErrCorrupt)
+				}
+			}
+			_, err = io.Copy(io.Discard, r) // what fills the last block
+			return b, err
+		}
+		if h.Typeflag != tar.TypeReg || !shard.IsStoreFile(h.Name) || got[h.Name] {
+			return nil, fmt.Errorf("entry %.80q is no file of a store, or there twice: %w", h.Name, ErrCorrupt)
+		}
+		sum := sha256.New()
+		if _, err := io.Copy(sum, in); err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", h.Name, err, ErrCorrupt)
+		}
+		got[h.Name], sums[h.Name] = true, hex.EncodeToString(sum.Sum(nil))
+	}
+}
+
 func readManifest(in io.Reader, bytes int64, got map[string]bool) (*Backup, error) {
 	if bytes > maxManifest {
 		return nil, fmt.Errorf("manifest of %d bytes: %w", bytes, ErrCorrupt)

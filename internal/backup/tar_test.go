@@ -19,6 +19,9 @@ func TestTar(t *testing.T) {
 	b, err := backup.WriteTar(ctx, w.set, &stream, backup.Options{})
 	must(t, err)
 	want := dump(t, w.set)
+	if c, err := backup.CheckTar(bytes.NewReader(stream.Bytes())); err != nil || c.Files != b.Files {
+		t.Errorf("check: %+v, %v", c, err)
+	}
 	got, err := backup.RestoreTar(ctx, bytes.NewReader(stream.Bytes()), "new", backup.Options{FS: w.fsys})
 	must(t, err)
 	if got.Files != b.Files || got.Bytes != b.Bytes || !got.Taken.Equal(b.Taken) {
@@ -46,7 +49,11 @@ func TestTarDamaged(t *testing.T) {
 		changed[at] ^= 1 << w.rng.IntN(8)
 		for what, data := range map[string][]byte{"cut": cut, "changed": changed} {
 			fsys := vfs.NewMem()
+			_, checked := backup.CheckTar(bytes.NewReader(data))
 			b, err := backup.RestoreTar(ctx, bytes.NewReader(data), "new", backup.Options{FS: fsys})
+			if (err == nil) != (checked == nil) {
+				t.Errorf("%s at %d: checked %v, restored %v", what, at, checked, err)
+			}
 			if err == nil && what == "changed" { // in what means nothing, such as padding or a time
 				set := w.open(fsys, "new")
 				same(t, "changed", dump(t, set), dump(t, w.set))

@@ -25,6 +25,8 @@ const maxComplaint = 2 << 10
 type temporary struct {
 	err   error
 	after time.Duration // when to try again, where the source says it
+
+	unanswered bool // nobody was there
 }
 
 func (t *temporary) Error() string { return t.err.Error() }
@@ -119,7 +121,7 @@ func (f *fetcher) do(ctx context.Context, r request) (*http.Response, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		return nil, &temporary{err: fmt.Errorf("no answer: %w; is it running there?", err)}
+		return nil, &temporary{err: fmt.Errorf("no answer: %w; is it running there?", err), unanswered: true}
 	}
 	resp.Body = &answer{f: f, ctx: ctx, cancel: cancel, r: resp.Body}
 	if resp.StatusCode == http.StatusOK {
@@ -141,7 +143,7 @@ func (f *fetcher) complaint(resp *http.Response, u *url.URL) error {
 	switch resp.StatusCode {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
-		return &temporary{err, time.Duration(min(max(seconds, 0), 300)) * time.Second}
+		return &temporary{err: err, after: time.Duration(min(max(seconds, 0), 300)) * time.Second}
 	}
 	return &statusError{resp.StatusCode, string(text), err}
 }

@@ -53,10 +53,14 @@ func (r *run) all(ctx context.Context) error {
 	return nil
 }
 
-// plan asks the source what there is, again where that fails in a way that may pass.
+// plan asks the source what there is, again where that fails in a way that may pass; but not where
+// nobody answers, since then the address may be wrong.
 func (r *run) plan(ctx context.Context) (out []slice, err error) {
 	err = r.again(ctx, func() error {
 		out, err = r.r.plan(ctx)
+		if t := (*temporary)(nil); errors.As(err, &t) && t.unanswered {
+			return t.err
+		}
 		return err
 	})
 	return out, err
