@@ -19,19 +19,27 @@ func (t *table) bySource(series *roaring.Bitmap) [][]uint32 {
 	ordinals := series.ToArray()
 	rank := t.ranks(ordinals)
 	metric, hasMetric := t.names[chunk.MetricName]
+	field, hasField := t.names[chunk.FieldName]
 	isMetric := func(m uint32) bool { return hasMetric && t.pairs[m].name == metric }
+	isField := func(m uint32) bool { return hasField && t.pairs[m].name == field }
 	slices.SortFunc(ordinals, func(a, b uint32) int {
 		x, y := t.members[t.first[a]:][:t.count[a]], t.members[t.first[b]:][:t.count[b]]
-		var ma, mb uint32 // rank of the metric + 1
+		var ma, mb, fa, fb uint32 // rank of the metric + 1, and of the field
 		i, j := 0, 0
 		for {
-			if i < len(x) && isMetric(x[i]) {
-				ma = rank[x[i]] + 1
-				i++
+			for ; i < len(x) && (isMetric(x[i]) || isField(x[i])); i++ {
+				if isMetric(x[i]) {
+					ma = rank[x[i]] + 1
+				} else {
+					fa = rank[x[i]] + 1
+				}
 			}
-			if j < len(y) && isMetric(y[j]) {
-				mb = rank[y[j]] + 1
-				j++
+			for ; j < len(y) && (isMetric(y[j]) || isField(y[j])); j++ {
+				if isMetric(y[j]) {
+					mb = rank[y[j]] + 1
+				} else {
+					fb = rank[y[j]] + 1
+				}
 			}
 			if i >= len(x) || j >= len(y) {
 				break
@@ -42,7 +50,7 @@ func (t *table) bySource(series *roaring.Bitmap) [][]uint32 {
 			i++
 			j++
 		}
-		return cmp.Or(cmp.Compare(len(x)-i, len(y)-j), cmp.Compare(ma, mb), cmp.Compare(t.kinds[a], t.kinds[b]))
+		return cmp.Or(cmp.Compare(len(x)-i, len(y)-j), cmp.Compare(ma, mb), cmp.Compare(fa, fb), cmp.Compare(t.kinds[a], t.kinds[b]))
 	})
 	var out [][]uint32
 	for len(ordinals) > 0 {

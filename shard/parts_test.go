@@ -115,6 +115,9 @@ func tableSeries(i int) chunk.Series {
 	if i%7 == 0 {
 		d = d[:1]
 	}
+	if i%3 == 0 {
+		d = append(chunk.Dimensions{{Name: "field", Value: fmt.Sprint("f", i%5)}}, d...)
+	}
 	return chunk.Series{Dimensions: d, Kind: chunk.Kind(1 + i%4)}
 }
 
