@@ -50,6 +50,13 @@ func (e *LineError) Unwrap() error { return e.Reason }
 // errDrop is returned where a series is not wanted, which is no error.
 var errDrop = errors.New("dropped")
 
+// maxRows bounds the samples of one exposition, which are as many rows. Who exposes more is to be
+// asked in parts.
+const maxRows = 1 << 20
+
+// errTooMany means that there are more.
+var errTooMany = fmt.Errorf("more than %d samples in one exposition", maxRows)
+
 // maxBad is how many bad lines there may be before the rest is not read.
 const maxBad = 10_000
 
@@ -92,7 +99,7 @@ func (d *Decoder) Decode(data []byte, mediaType string) error {
 	}
 	d.Reset()
 	err := d.parse(data, media)
-	if (err != nil || d.Refused > 0) && !d.Strict && media != Protobuf { // read again, to say which lines
+	if (err != nil && !errors.Is(err, errTooMany) || d.Refused > 0) && !d.Strict && media != Protobuf { // read again, to say which lines
 		d.Reset()
 		err = d.lines(data, media)
 	}
@@ -127,6 +134,9 @@ func (d *Decoder) parse(data []byte, media string) error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(d.Rows) >= maxRows {
+			return errTooMany
 		}
 		if err := d.entry(p, entry, media); err != nil {
 			return err
@@ -305,6 +315,9 @@ func (d *Decoder) lines(data []byte, media string) error {
 		if media == OpenMetrics && bytes.Equal(bytes.TrimRight(line, "\r"), []byte("# EOF")) {
 			ended = true
 			continue
+		}
+		if len(d.Rows) >= maxRows {
+			return errTooMany
 		}
 		if err := d.oneLine(context, line, media); err != nil {
 			d.Refuse(1, "%w", &LineError{number, err})

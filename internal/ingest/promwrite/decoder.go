@@ -14,14 +14,20 @@ const (
 	maxLetters = 16 << 20 // and their bytes
 	slots      = 1 << 14  // series that it keeps
 	maxMs      = math.MaxInt64 / 1000000
-	maxThings  = 1 << 20 // series, distinct strings, histograms and exemplars of one message
+
+	// Of one message; who sends has a hundredth of it.
+	maxSeries  = 1 << 18
+	maxOthers  = 1 << 18 // histograms and exemplars
+	maxSamples = 1 << 22
+	maxStrings = 1 << 19 // distinct ones
 )
 
 // A Decoder turns messages into batches, one after another, with the memory it has. It keeps the
 // strings and series that come again. The zero value is ready. It is used by one goroutine at a time.
 type Decoder struct {
 	Builder
-	others int // histograms and exemplars in the message
+	count  int // series in the message
+	others int // histograms and exemplars
 
 	words   map[string]uint32
 	list    []string // words by their number
@@ -53,7 +59,7 @@ func (d *Decoder) reset() {
 		d.slots = make([]slot, slots)
 	}
 	d.Reset()
-	d.others = 0
+	d.count, d.others = 0, 0
 }
 
 // word returns the number of a string.
@@ -88,7 +94,9 @@ func (d *Decoder) find(key []byte, seed int) (*slot, bool) {
 // dimensions returns the dimensions of the labels in d.pairs, names and values as they came, which it
 // changes. An error says what is wrong with the labels.
 func (d *Decoder) dimensions() (chunk.Dimensions, error) {
-	if err := checkLabels(d.pairs); err != nil {
+	if err := checkLabels(d.pairs); err != nil && len(d.Reasons) == maxReasons {
+		return nil, err // nobody will read more of it
+	} else if err != nil {
 		return nil, fmt.Errorf("series %v: %w", chunk.Dimensions(d.pairs), err)
 	}
 	kept := d.pairs[:0]
@@ -121,11 +129,11 @@ func checkLabels(pairs []chunk.Dimension) error {
 }
 
 // tooMuch returns an error where a message has more of something than is good for us.
-func tooMuch(n int, what string) error {
-	if n <= maxThings {
+func tooMuch(n, most int, what string) error {
+	if n <= most {
 		return nil
 	}
-	return fmt.Errorf("more than %d %s in one message; send smaller ones: %w", maxThings, what, ErrMessage)
+	return fmt.Errorf("more than %d %s in one message; send smaller ones: %w", most, what, ErrMessage)
 }
 
 // stamp returns milliseconds as a stamp, and whether the store can hold it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+	"google.golang.org/protobuf/encoding/protowire"
 	"pgregory.net/rapid"
 
 	"github.com/chronodex/chronodex/chunk"
@@ -94,9 +96,18 @@ func toldV2(r *writev2.Request) (all []told) {
 	for _, ts := range r.Timeseries {
 		t := told{samples: ts.Samples}
 		t.labels, t.bad = labelsOf(ts.LabelsRefs)
+		created := createdOf(ts.XXX_unrecognized)
+		for i := range t.samples {
+			if t.samples[i].StartTimestamp == 0 {
+				t.samples[i].StartTimestamp = created
+			}
+		}
 		for _, h := range ts.Histograms {
 			x := toldHistogram{h.Timestamp, Histogram{}}
 			if start, ok := stamp(h.StartTimestamp); ok {
+				x.Start = start
+			}
+			if start, ok := stamp(created); ok && x.Start == 0 {
 				x.Start = start
 			}
 			if h.IsFloatHistogram() {
@@ -126,6 +137,20 @@ func toldV2(r *writev2.Request) (all []told) {
 		all = append(all, t)
 	}
 	return all
+}
+
+// createdOf returns the field that older senders have beside those that the generated types know.
+func createdOf(unknown []byte) (ms int64) {
+	for len(unknown) > 0 {
+		f, rest, err := next(unknown)
+		if err != nil {
+			return ms
+		}
+		if unknown = rest; f.num == 6 && f.typ == varint {
+			ms = int64(f.val)
+		}
+	}
+	return ms
 }
 
 // series returns the dimensions that labels should become, if they are those of a series.
@@ -366,6 +391,9 @@ func genV2(t *rapid.T) *writev2.Request {
 				HelpRef: symbols.Symbolize(rapid.SampledFrom([]string{"", "help"}).Draw(t, "help")),
 			}
 		}
+		if rapid.IntRange(0, 4).Draw(t, "older") == 0 {
+			ts.XXX_unrecognized = protowire.AppendVarint(protowire.AppendTag(nil, 6, varint), uint64(genMs().Draw(t, "created")))
+		}
 		r.Timeseries = append(r.Timeseries, ts)
 	}
 	r.Symbols = symbols.Symbols()
@@ -496,5 +524,51 @@ func warm(t *testing.T, d *Decoder, again func() error) {
 	observations2, metadata2 := got(t, d)
 	if diff := gocmp.Diff([][]string{observations, metadata}, [][]string{observations2, metadata2}); diff != "" {
 		t.Fatalf("the second time (-first +second):\n%s", diff)
+	}
+}
+
+// TestHostileMemory: what a message makes us allocate is in proportion to its size, and what it could
+// make us do is bounded.
+func TestHostileMemory(t *testing.T) {
+	const size = 1 << 20
+	many := func(field string) []byte { return []byte(strings.Repeat(field, size/len(field))) }
+	distinct := func() (b []byte) {
+		for i := uint32(0); len(b) < size; i++ {
+			b = append(b, 0x22, 3, byte(i), byte(i>>8), byte(i>>16))
+		}
+		return b
+	}
+	in := func(tag byte, b []byte) []byte {
+		return append(protowire.AppendVarint([]byte{tag}, uint64(len(b))), b...)
+	}
+	for name, tc := range map[string]struct {
+		message []byte
+		v2      bool
+		most    uint64 // bytes allocated, by the byte
+	}{
+		"series without anything":     {many("\x0a\x00"), false, 30},
+		"series without anything, v2": {many("\x2a\x00"), true, 30},
+		"one series, many samples":    {in(0x0a, many("\x12\x00")), false, 60},
+		"one series, many histograms": {in(0x0a, append([]byte("\x0a\x0d\x0a\x08__name__\x12\x01m"), many("\x22\x00")...)), false, 200},
+		"one series, many exemplars":  {in(0x0a, append([]byte("\x0a\x0d\x0a\x08__name__\x12\x01m"), many("\x1a\x00")...)), false, 400},
+		"many symbols":                {distinct(), true, 60},
+		"many references":             {in(0x2a, in(0x0a, many("\x00"))), true, 60},
+		"many metadata":               {many("\x1a\x03\x12\x01m"), false, 300},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var d Decoder
+			d.reset() // what it has anyway
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			decode := d.DecodeV1
+			if tc.v2 {
+				decode = d.DecodeV2
+			}
+			err := decode(tc.message)
+			runtime.ReadMemStats(&after)
+			if per := (after.TotalAlloc - before.TotalAlloc) / size; per > tc.most {
+				t.Errorf("%d bytes allocated for each byte, at most %d; %v", per, tc.most, err)
+			}
+		})
 	}
 }

@@ -157,7 +157,7 @@ func (d *Decoder) label(f *field, bad *error) error {
 		}
 	}
 	n, v := d.word(name), d.word(value)
-	if err := tooMuch(len(d.list), "distinct strings"); err != nil {
+	if err := tooMuch(len(d.list), maxWords+maxStrings, "distinct strings"); err != nil {
 		return err
 	}
 	if !d.valid[n] || !d.valid[v] {
@@ -202,6 +202,9 @@ func (d *Decoder) metadataV1(m []byte) error {
 		d.Refuse(1, "metadata without the name of a metric")
 		return nil
 	}
+	if d.count++; d.count > maxSeries {
+		return tooMuch(d.count, maxSeries, "series and metadata")
+	}
 	d.AddMetadata(d.list[texts[0]], Metadata{typeName(kind), d.list[texts[1]], d.list[texts[2]]})
 	return nil
 }
@@ -224,7 +227,7 @@ func (d *Decoder) DecodeV2(m []byte) error {
 				return fmt.Errorf("symbols: %w", err)
 			}
 			d.symbols = append(d.symbols, d.word(f.data))
-			if err := tooMuch(len(d.symbols), "symbols"); err != nil {
+			if err := tooMuch(len(d.symbols), maxStrings, "symbols"); err != nil {
 				return err
 			}
 			known++
@@ -290,6 +293,10 @@ func (d *Decoder) seriesV2(m []byte, last *description) error {
 		case 5:
 			if err = f.is(lengths); err == nil {
 				err = s.metadata(f.data)
+			}
+		case 6: // created_timestamp, until release candidate 4 of the specification
+			if f.typ == varint {
+				s.start = int64(f.val)
 			}
 		}
 		if err != nil {

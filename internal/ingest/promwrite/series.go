@@ -16,6 +16,7 @@ type series struct {
 	first  int   // of its samples' stamps
 	floats int
 	starts []int64 // of samples, milliseconds, in the order of the samples; empty: nobody said
+	start  int64   // of all that do not say it themselves, milliseconds
 
 	histograms [][]byte
 	exemplars  [][]byte
@@ -67,6 +68,9 @@ func (d *Decoder) sample(m []byte, s *series, v2 bool) error {
 		}
 		s.starts = append(s.starts, start)
 	}
+	if len(d.times) >= maxSamples {
+		return tooMuch(len(d.times)+1, maxSamples, "samples")
+	}
 	d.times = append(d.times, t)
 	d.floats = append(d.floats, math.Float64frombits(value))
 	return nil
@@ -92,13 +96,17 @@ func (d *Decoder) drop(s *series, v2 bool) error {
 
 // emit appends the rows of s but its metadata. The error is about the message.
 func (d *Decoder) emit(s *series, v2 bool) error {
+	d.count++
 	d.others += len(s.histograms) + len(s.exemplars)
-	if err := errors.Join(tooMuch(len(d.Rows), "series"), tooMuch(d.others, "histograms and exemplars"),
-		tooMuch(len(d.list), "distinct strings")); err != nil {
-		return err
+	if d.count > maxSeries || d.others > maxOthers || len(d.times) > maxSamples {
+		return errors.Join(tooMuch(d.count, maxSeries, "series"), tooMuch(d.others, maxOthers, "histograms and exemplars"),
+			tooMuch(len(d.times), maxSamples, "samples"))
 	}
 	if s.err != nil {
 		return d.drop(s, v2)
+	}
+	if s.start != 0 {
+		s.startAll(len(d.times) - s.first)
 	}
 	last := len(d.times)
 	if last > s.first {
@@ -126,6 +134,9 @@ func (d *Decoder) emitHistograms(s *series, v2 bool) error {
 		ms, h, err := d.hist.decode(m, v2)
 		if err != nil {
 			return err
+		}
+		if start, ok := stamp(s.start); ok && h.Start == 0 {
+			h.Start = start
 		}
 		if t, ok := stamp(ms); ok {
 			d.histogram(s.dims, t, h)
@@ -201,6 +212,18 @@ func (d *Decoder) emitStarts(s *series, last int) {
 		s.starts[i] = t
 	}
 	d.AddStarts(s.dims, d.times[s.first:last], s.starts)
+}
+
+// startAll gives the start of the series to those of its n samples that have none.
+func (s *series) startAll(n int) {
+	for len(s.starts) < n {
+		s.starts = append(s.starts, 0)
+	}
+	for i, own := range s.starts {
+		if own == 0 {
+			s.starts[i] = s.start
+		}
+	}
 }
 
 // typeName returns the name of a metric's type by its number, which both versions share.
