@@ -142,9 +142,9 @@ func TestHowRefusalsLook(t *testing.T) {
 		status       int
 		kind, body   string
 	}{
-		{"GET", "/v1/search", nil, 401, "application/problem+json", `{"detail":"this needs a token or a password","status":401,"title":"Unauthorized"}`},
-		{"GET", "/v1/search", bearer("wrong"), 401, "application/problem+json", `{"detail":"token or password not known","status":401,"title":"Unauthorized"}`},
-		{"GET", "/v1/search", bearer(writerSecret), 403, "application/problem+json", `{"detail":"writer has not the right to do this","status":403,"title":"Forbidden"}`},
+		{"GET", "/v1/search", nil, 401, "application/problem+json", `{"detail":"this needs a token or a password","status":401,"title":"Unauthorized","type":"urn:chronodex:problem:forbidden"}`},
+		{"GET", "/v1/search", bearer("wrong"), 401, "application/problem+json", `{"detail":"token or password not known","status":401,"title":"Unauthorized","type":"urn:chronodex:problem:forbidden"}`},
+		{"GET", "/v1/search", bearer(writerSecret), 403, "application/problem+json", `{"detail":"writer has not the right to do this","status":403,"title":"Forbidden","type":"urn:chronodex:problem:forbidden"}`},
 		{"POST", "/write", nil, 401, "application/json", `{"error":"this needs a token or a password"}`},
 		{"POST", "/write", bearer(readerSecret), 403, "application/json", `{"error":"reader has not the right to do this"}`},
 		{"POST", "/api/v2/write", bearer("wrong"), 401, "application/json; charset=utf-8", `{"code":"unauthorized","message":"token or password not known"}`},

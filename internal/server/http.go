@@ -133,9 +133,23 @@ func isInflux(path string) bool {
 	return path == "/write" || path == "/query" || path == "/ping" || strings.HasPrefix(path, "/api/v2/") || strings.HasPrefix(path, "/api/v3/")
 }
 
-// problem answers with an error (RFC 9457).
-func problem(w http.ResponseWriter, status int, detail string) {
-	writeJSON(w, status, "application/problem+json", map[string]any{"title": http.StatusText(status), "status": status, "detail": detail})
+// problemTypes are what package api calls the same errors.
+var problemTypes = map[int]string{
+	http.StatusUnauthorized: "forbidden", http.StatusForbidden: "forbidden", http.StatusNotFound: "not-found",
+	http.StatusMethodNotAllowed: "method", http.StatusTooManyRequests: "overload", http.StatusServiceUnavailable: "closing",
+}
+
+// problem answers with an error (RFC 9457), whose members are those of a problem of package api.
+func problem(w http.ResponseWriter, status int, detail string, more ...any) {
+	kind := problemTypes[status]
+	if kind == "" {
+		kind = "invalid"
+	}
+	members := map[string]any{"type": "urn:chronodex:problem:" + kind, "title": http.StatusText(status), "status": status, "detail": detail}
+	for i := 0; i+1 < len(more); i += 2 {
+		members[more[i].(string)] = more[i+1]
+	}
+	writeJSON(w, status, "application/problem+json", members)
 }
 
 func writeJSON(w http.ResponseWriter, status int, kind string, v any) {

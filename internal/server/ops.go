@@ -62,10 +62,8 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		problem(w, http.StatusServiceUnavailable, "shutting down")
 	case s.opened.Load() == nil:
 		w.Header().Set("Retry-After", "1")
-		writeJSON(w, http.StatusServiceUnavailable, "application/problem+json", map[string]any{
-			"title": "Service Unavailable", "status": http.StatusServiceUnavailable, "detail": "the store is being opened",
-			"replayed": s.replay.done.Load(), "to_replay": s.replay.total.Load(), // bytes of logs
-		})
+		problem(w, http.StatusServiceUnavailable, "the store is being opened",
+			"replayed", s.replay.done.Load(), "to_replay", s.replay.total.Load()) // bytes of logs
 	default:
 		text(w, http.StatusOK, "ready\n")
 	}
