@@ -18,39 +18,22 @@ func (t *table) bySource(series *roaring.Bitmap) [][]uint32 {
 	defer t.mu.RUnlock()
 	ordinals := series.ToArray()
 	rank := t.ranks(ordinals)
-	metric, hasMetric := t.names[chunk.MetricName]
-	field, hasField := t.names[chunk.FieldName]
-	isMetric := func(m uint32) bool { return hasMetric && t.pairs[m].name == metric }
-	isField := func(m uint32) bool { return hasField && t.pairs[m].name == field }
+	naming := t.naming()
 	slices.SortFunc(ordinals, func(a, b uint32) int {
-		x, y := t.members[t.first[a]:][:t.count[a]], t.members[t.first[b]:][:t.count[b]]
-		var ma, mb, fa, fb uint32 // rank of the metric + 1, and of the field
-		i, j := 0, 0
+		x := sourceCursor{members: t.members[t.first[a]:][:t.count[a]]}
+		y := sourceCursor{members: t.members[t.first[b]:][:t.count[b]]}
 		for {
-			for ; i < len(x) && (isMetric(x[i]) || isField(x[i])); i++ {
-				if isMetric(x[i]) {
-					ma = rank[x[i]] + 1
-				} else {
-					fa = rank[x[i]] + 1
-				}
-			}
-			for ; j < len(y) && (isMetric(y[j]) || isField(y[j])); j++ {
-				if isMetric(y[j]) {
-					mb = rank[y[j]] + 1
-				} else {
-					fb = rank[y[j]] + 1
-				}
-			}
-			if i >= len(x) || j >= len(y) {
+			x.skip(t, &naming, rank)
+			y.skip(t, &naming, rank)
+			if len(x.members) == 0 || len(y.members) == 0 {
 				break
 			}
-			if c := cmp.Compare(rank[x[i]], rank[y[j]]); c != 0 {
+			if c := cmp.Compare(rank[x.members[0]], rank[y.members[0]]); c != 0 {
 				return c
 			}
-			i++
-			j++
+			x.members, y.members = x.members[1:], y.members[1:]
 		}
-		return cmp.Or(cmp.Compare(len(x)-i, len(y)-j), cmp.Compare(ma, mb), cmp.Compare(fa, fb), cmp.Compare(t.kinds[a], t.kinds[b]))
+		return cmp.Or(cmp.Compare(len(x.members), len(y.members)), slices.Compare(x.named[:], y.named[:]), cmp.Compare(t.kinds[a], t.kinds[b]))
 	})
 	var out [][]uint32
 	for len(ordinals) > 0 {
@@ -62,6 +45,38 @@ func (t *table) bySource(series *roaring.Bitmap) [][]uint32 {
 		ordinals = ordinals[n:]
 	}
 	return out
+}
+
+// naming returns the numbers of the names that are no part of a source, plus 1; 0 for those that no
+// series has: the metric's and the field's, in the order in which they are compared.
+func (t *table) naming() (numbers [2]uint32) {
+	for i, name := range [...]string{chunk.MetricName, chunk.FieldName} {
+		if n, ok := t.names[name]; ok {
+			numbers[i] = n + 1
+		}
+	}
+	return numbers
+}
+
+// A sourceCursor walks over the pairs of a series that belong to its source.
+type sourceCursor struct {
+	members []uint32  // pairs to come
+	named   [2]uint32 // ranks plus 1 of the pairs that do not, by the order of naming
+}
+
+// skip passes pairs that do not belong to the source, and notes their ranks.
+func (c *sourceCursor) skip(t *table, naming *[2]uint32, rank []uint32) {
+	for len(c.members) > 0 {
+		switch t.pairs[c.members[0]].name + 1 {
+		case naming[0]:
+			c.named[0] = rank[c.members[0]] + 1
+		case naming[1]:
+			c.named[1] = rank[c.members[0]] + 1
+		default:
+			return
+		}
+		c.members = c.members[1:]
+	}
 }
 
 // ranks returns, by number of a pair, its place among the pairs that the ordinals use.

@@ -115,8 +115,11 @@ func tableSeries(i int) chunk.Series {
 	if i%7 == 0 {
 		d = d[:1]
 	}
-	if i%3 == 0 {
+	if i%3 == 0 { // before the host, which is of the source, and beside the metric, which is not
 		d = append(chunk.Dimensions{{Name: "field", Value: fmt.Sprint("f", i%5)}}, d...)
+	}
+	if i%11 == 0 {
+		d = append(d, chunk.Dimension{Name: "zone", Value: fmt.Sprint(i % 2)})
 	}
 	return chunk.Series{Dimensions: d, Kind: chunk.Kind(1 + i%4)}
 }
