@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -167,9 +168,20 @@ func TestBySource(t *testing.T) {
 	table := newTable()
 	var all []uint32
 	rng := rand.New(rand.NewPCG(3, 4))
-	for _, i := range rng.Perm(400) {
-		s := tableSeries(i)
+	add := func(s chunk.Series) {
 		all = append(all, table.add(hashSeries(s.Dimensions, s.Kind), s.Dimensions.Source(), s.Dimensions, s.Kind))
+	}
+	for _, i := range rng.Perm(400) {
+		add(tableSeries(i))
+	}
+	for i := range 1 << 10 { // each with some of the dimensions, the ones that name what is measured among them
+		var d chunk.Dimensions
+		for k, name := range []string{"arch", "field", "host", "metric", "zone"} {
+			if v := i >> (2 * k) & 3; v > 0 {
+				d = append(d, chunk.Dimension{Name: name, Value: strings.Repeat("v", v)})
+			}
+		}
+		add(chunk.Series{Dimensions: d, Kind: chunk.Float64})
 	}
 	var before chunk.Series
 	n := 0
