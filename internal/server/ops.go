@@ -36,6 +36,7 @@ func (s *Server) always() []access.Route {
 func (s *Server) operating() []access.Route {
 	all := append(s.always(),
 		access.Route{Method: "POST", Pattern: "/-/reload", Need: access.Admin, Handler: http.HandlerFunc(s.reloadHandler)},
+		access.Route{Method: "GET", Pattern: "/-/targets", Need: access.Admin, Handler: http.HandlerFunc(s.targets)},
 		access.Route{Method: "GET", Pattern: "/{$}", Handler: http.HandlerFunc(s.landing)},
 	)
 	if s.config.Load().Pprof {

@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"net/http"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -47,4 +49,27 @@ func (s *Server) scrapeTargets(ctx context.Context) {
 	if err := s.opened.Load().scraper.Run(ctx); err != nil {
 		s.log.Error("scraping ended", "err", err)
 	}
+}
+
+// targets tells what is scraped, and how it went the last time.
+func (s *Server) targets(w http.ResponseWriter, _ *http.Request) {
+	type target struct {
+		Job         string            `json:"job"`
+		URL         string            `json:"url"`
+		Labels      map[string]string `json:"labels"`
+		Health      string            `json:"health"`
+		LastScrape  *time.Time        `json:"lastScrape,omitempty"`
+		LastSeconds float64           `json:"lastSeconds"`
+		LastError   string            `json:"lastError,omitempty"`
+		Samples     int               `json:"samples"`
+	}
+	all := []target{}
+	for _, t := range s.opened.Load().scraper.Targets() {
+		one := target{t.Job, t.URL, t.Labels, t.Health, nil, t.LastDuration.Seconds(), t.LastError, t.Samples}
+		if !t.LastScrape.IsZero() {
+			one.LastScrape = &t.LastScrape
+		}
+		all = append(all, one)
+	}
+	writeJSON(w, http.StatusOK, "application/json", map[string]any{"targets": all})
 }

@@ -50,6 +50,9 @@ scrape:
 	if status, answer := r.get("/v1/query?format=csv&q=metric:probe+%7C+last+by+job"); status != 200 || !strings.Contains(answer, "j,7") || bad.Load() {
 		t.Errorf("got %d %s; a wrong password: %v", status, answer, bad.Load())
 	}
+	if status, answer := r.get("/-/targets"); status != 200 || !strings.Contains(answer, `"health":"up"`) || !strings.Contains(answer, `"samples":1`) {
+		t.Errorf("targets: %d %s", status, answer)
+	}
 	write("c.yml", "data: "+filepath.Join(dir, "data")+"\nlisten: {http: \"127.0.0.1:0\"}\n")
 	if status, answer := r.do("POST", "/-/reload", "", nil); status != 200 {
 		t.Fatalf("reload: %d %s", status, answer)
