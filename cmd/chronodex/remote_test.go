@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -215,5 +217,52 @@ func TestTokenFile(t *testing.T) {
 	defer s.Close()
 	if code, _, text := command(t.Context(), "--server", s.URL, "--token-file", file, "ls"); code != exitAuth || got != "Bearer sesame" {
 		t.Errorf("code %d, sent %q, said %s", code, got, text)
+	}
+}
+
+// TestTail: what is written to a server is printed, and so is the result of a query.
+func TestTail(t *testing.T) {
+	s := serveFolder(t, filepath.Join(t.TempDir(), "store"), nil)
+	for _, tc := range []struct {
+		args []string
+		want string // of a line
+	}{
+		{[]string{"tail", "--tz", "Europe/Berlin", "metric:cpu host:b"}, `2026-03-02T01:01:00+01:00  {host="b", metric="cpu"}  -0`},
+		{[]string{"tail", "--format", "ndjson", "host:a metric:cpu"}, `{"dimensions":{"host":"a","metric":"cpu"},"kind":"float64","times":["2026-03-02T00:00:00Z","2026-03-02T00:01:00Z","2026-03-02T00:02:00.000000001Z"],"values":[1,2,"NaN"]}`},
+		{[]string{"tail", "--every", "10ms", "--from", "2026-01-01", "metric:up | count by host"}, "b         1"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, w := io.Pipe()
+		code := make(chan int)
+		go func() {
+			x := &session{out: w, err: io.Discard, now: remoteNow}
+			code <- x.run(ctx, append([]string{"--server", s.URL}, tc.args...))
+		}()
+		found := make(chan struct{})
+		go func() {
+			lines := bufio.NewScanner(r)
+			for lines.Scan() {
+				if strings.TrimSpace(lines.Text()) == tc.want {
+					close(found)
+					break
+				}
+			}
+			_, _ = io.Copy(io.Discard, r)
+		}()
+		for written := false; !written; { // again until the tail has begun
+			if code, _, text := command(t.Context(), "--server", s.URL, "import", "--quiet", "-"); code != 0 {
+				t.Fatal(code, text)
+			}
+			select {
+			case <-found:
+				written = true
+			default:
+			}
+		}
+		cancel()
+		if got := <-code; got != exitCancelled {
+			t.Errorf("%q: code %d", tc.args, got)
+		}
+		_ = w.Close()
 	}
 }

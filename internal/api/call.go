@@ -44,7 +44,7 @@ var elsewhere = map[string]string{
 
 // readParams gathers the parameters of the URL and of the body, and refuses unknown ones.
 func (c *call) readParams() error {
-	if c.e.params != nil && len(c.e.params) == 1 && c.e.params[0] == "*" {
+	if len(c.e.params) == 1 && c.e.params[0] == "*" {
 		return nil
 	}
 	args, err := url.ParseQuery(c.r.URL.RawQuery)

@@ -226,8 +226,13 @@ func (u *unpacked) Close() error {
 func (c *Client) failure(resp *http.Response, text string) error {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxProblem)) // half a text is better than none
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	var p exchange.Problem
-	if kind != exchange.ProblemType || json.Unmarshal(body, &p) != nil || p.Detail == "" {
+	var partly exchange.Partly
+	known := kind == exchange.ProblemType && json.Unmarshal(body, &partly) == nil && partly.Detail != ""
+	if known && partly.Refused > 0 {
+		return &partly
+	}
+	p := partly.Problem
+	if !known {
 		p = exchange.Problem{Status: resp.StatusCode, Detail: exchange.Text(strings.TrimSpace(firstLine(body)))}
 		if p.Detail == "" {
 			p.Detail = exchange.Text(http.StatusText(resp.StatusCode))

@@ -198,3 +198,22 @@ func TestProblem(t *testing.T) {
 		t.Errorf("after 1.5 s became %v", p.After())
 	}
 }
+
+func FuzzSeries(f *testing.F) {
+	f.Add([]byte(`{"dimensions":{"a":"b","\udcff":"\u2028"},"kind":"int64"}`))
+	f.Add([]byte(`{"dimensions":{"a":{"b":"c"}},"kind":"bool"}`))
+	f.Add([]byte(`{"kind":"string","dimensions":null}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var s, again Series
+		if json.Unmarshal(b, &s) != nil {
+			return
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &again); err != nil || !again.Dimensions.Equal(s.Dimensions) || again.Kind != s.Kind {
+			t.Fatalf("%s became %v and then %v: %v", b, s, again, err)
+		}
+	})
+}

@@ -194,7 +194,7 @@ func (p *Problem) Of(text string) error {
 // An overloaded is a problem that is [gate.ErrOverload].
 type overloaded struct{ *Problem }
 
-func (o *overloaded) Unwrap() error { return gate.ErrOverload }
+func (o *overloaded) Unwrap() []error { return []error{o.Problem, gate.ErrOverload} }
 
 // After returns when to try again; 0 where p does not say.
 func (p *Problem) After() time.Duration { return time.Duration(p.Retry) * time.Second }

@@ -103,6 +103,9 @@ func write(ctx context.Context, w *ingest.Writer, all []exported, o Observer) (l
 	var pieces []chunk.Piece
 	var done int64
 	for k, one := range all {
+		if err := ctx.Err(); err != nil { // reading from memory does not wait, and so does not look
+			return lost, fmt.Errorf("export: %w", err)
+		}
 		if buf[one.from] == nil {
 			buf[one.from] = new(chunk.Buffer)
 		}

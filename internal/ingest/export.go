@@ -219,6 +219,9 @@ func (x *Writer) ndjson(s chunk.Series, samples *chunk.Samples) error {
 	if s.Kind != x.of.Kind || !s.Dimensions.Equal(x.of.Dimensions) {
 		x.ndjsonLine()
 		x.of = s
+		if err := x.flush(flushSize); err != nil {
+			return err
+		}
 	}
 	for rest := *samples; rest.Len() > 0; {
 		n := min(maxColumns-x.waiting.Len(), rest.Len())

@@ -240,6 +240,7 @@ b="\\"} float64: 1970-01-01T00:00:00.000000001Z=NaN
 {"dimensions":{"metric":"m"},"times":[ ],"values":[]}
 {"dimensions":{"metric":"s"},"time":1,"value":"a\u00e9\n"}
 {"dimensions":{"metric":"s"},"time":1,"value":true}
+{"end":{"warnings":["an answer of the server ends so"],"stats":{}}}
 `,
 			want: `{host="a", metric="cpu"} float64: 2015-08-12T17:25:41.389Z=1.5
 {metric="m"} float64: 1970-01-01T00:00:00.000000001Z=1 1970-01-01T00:00:00.000000002Z=NaN 1970-01-01T00:00:00.000000004Z=-Inf
@@ -654,4 +655,36 @@ func TestForgottenSeries(t *testing.T) {
 			t.Errorf("%s: %d observations, %v", format, n, err)
 		}
 	}
+}
+
+// TestWriterHoldsLittle: text goes on when there is enough of it, though no series has many
+// observations.
+func TestWriterHoldsLittle(t *testing.T) {
+	for _, format := range []string{ingest.CSV, ingest.Influx, ingest.NDJSON} {
+		var out countingWriter
+		w, err := ingest.NewWriter(format, &out, []string{"n"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 10_000 {
+			s := chunk.Series{Kind: chunk.Bool, Dimensions: chunk.Dimensions{{Name: "n", Value: strconv.Itoa(i)}}}
+			if err := w.Write(s, chunk.Samples{Kind: chunk.Bool, Times: []int64{1}, Bools: []bool{true}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if out.most > 128<<10 {
+			t.Errorf("%s: %d bytes at once", format, out.most)
+		}
+	}
+}
+
+// A countingWriter notes the largest write.
+type countingWriter struct{ most int }
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	c.most = max(c.most, len(p))
+	return len(p), nil
 }
