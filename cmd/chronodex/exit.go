@@ -61,13 +61,16 @@ func (s *session) fail(err error) int {
 		return exitUsage
 	case errors.As(err, &usage):
 		s.complain("%v\n", err)
+		name := s.command
 		if parse := (*kong.ParseError)(nil); errors.As(err, &parse) && parse.Context != nil {
 			if cmd := parse.Context.Selected(); cmd != nil {
-				fmt.Fprintf(s.err, "chronodex %s --help tells more\n", cmd.Name)
-				return exitUsage
+				name = cmd.Name
 			}
 		}
-		fmt.Fprintln(s.err, "chronodex --help tells more")
+		if name != "" {
+			name += " "
+		}
+		fmt.Fprintf(s.err, "chronodex %s--help tells more\n", name)
 		return exitUsage
 	case errors.Is(err, client.ErrAuth):
 		s.complain("%v\n", err)

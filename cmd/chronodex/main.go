@@ -57,6 +57,7 @@ type session struct {
 	data        string         // folder of the store
 	dataGiven   bool           // by a flag or the environment
 	server      *client.Client // that is asked instead of the folder; nil: none is
+	command     string         // that runs
 	flags       serverFlags    // that it was made of
 }
 
@@ -137,7 +138,7 @@ func (s *session) run(ctx context.Context, args []string) int {
 		return s.fail(&usageError{err})
 	}
 	s.data, s.dataGiven = cmp.Or(g.Data, defaultData), g.Data != ""
-	s.flags = g.serverFlags
+	s.flags, s.command = g.serverFlags, k.Selected().Name
 	if err := s.place(k, &g); err != nil {
 		return s.fail(err)
 	}
