@@ -220,9 +220,12 @@ func TestCollectdDaemon(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatalf("collectd: %v\n%s", err, &log)
 	}
-	want := filesOfCollectd(t, filepath.Join(dir, "csv"))
+	files := filesOfCollectd(t, filepath.Join(dir, "csv"))
 	for i, name := range []string{"network", "network, signed", "network, encrypted", "write_http"} {
-		got := asCollectdWrites(t, sets[i])
+		want, got := files, asCollectdWrites(t, sets[i])
+		if name == "write_http" {
+			want = oncePerMillisecond(files, got)
+		}
 		for len(got) < len(want) && limit.Err() == nil { // what is still in the socket
 			<-time.After(10 * time.Millisecond)
 			got = asCollectdWrites(t, sets[i])
@@ -246,10 +249,27 @@ func TestCollectdDaemon(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d observations, each by four ways", len(want))
+	t.Logf("%d observations, each by four ways", len(files))
 	for _, stop := range stops {
 		stop()
 	}
+}
+
+// oncePerMillisecond returns the sorted lines with one of those that differ in nothing but their
+// value: where there are several, the one that is in got. A collectd that was kept from running
+// reads twice in a millisecond, which is as exact as write_http's times are; and which of the two
+// it sends last is not said.
+func oncePerMillisecond(lines, got []string) []string {
+	var out []string
+	for _, line := range lines {
+		stamp, _, _ := strings.Cut(line, "=")
+		if n := len(out); n == 0 || !strings.HasPrefix(out[n-1], stamp+"=") {
+			out = append(out, line)
+		} else if _, ok := slices.BinarySearch(got, line); ok {
+			out[n-1] = line
+		}
+	}
+	return out
 }
 
 // filesOfCollectd returns what collectd's plugin csv wrote, sorted: an observation a line, without
