@@ -91,9 +91,9 @@ func (c *importCmd) fromStore(ctx context.Context, s *session, set []chunk.Dimen
 	}
 	o.Progress = func(p source.Progress) { bar.rate(int64(p.Slices), int64(p.Of), p.Observations) }
 	var sum source.Summary
-	finish := func() {
+	finish := func(err error) {
 		bar.clear()
-		if !c.Quiet {
+		if !c.Quiet && (err == nil || sum.Slices > 0) {
 			n := sum.Observations
 			fmt.Fprintf(s.out, "%s from %s of time, %s read: %s, %s\n", count(n, "observation"), count(int64(sum.Slices), "slice"),
 				size(sum.Bytes), took(s.now().Sub(start)), perSecond(n, s.now().Sub(start).Seconds()))
@@ -104,7 +104,7 @@ func (c *importCmd) fromStore(ctx context.Context, s *session, set []chunk.Dimen
 	}
 	if s.server != nil {
 		sum, err = source.Import(ctx, o, c.sink(c.toServer(s, bar, &refused)))
-		finish()
+		finish(err)
 	} else {
 		err = c.intoFolder(ctx, s, o, &sum, finish)
 	}
@@ -118,13 +118,13 @@ func (c *importCmd) fromStore(ctx context.Context, s *session, set []chunk.Dimen
 }
 
 // intoFolder writes what comes to the store in the folder.
-func (c *importCmd) intoFolder(ctx context.Context, s *session, o source.Options, sum *source.Summary, finish func()) error {
+func (c *importCmd) intoFolder(ctx context.Context, s *session, o source.Options, sum *source.Summary, finish func(error)) error {
 	set, err := s.openStore(false, shard.Options{Shards: c.Shards, Manual: !c.NoCompact})
 	if err != nil {
 		return err
 	}
 	*sum, err = source.Import(ctx, o, c.sink(set.Append))
-	finish()
+	finish(err)
 	if err == nil && !c.NoCompact {
 		bar := s.progress("compact")
 		err = set.Compact(ctx, func(done, total int64) { bar.rate(done, total, done) })

@@ -19,6 +19,8 @@ type run struct {
 	r   reader
 	c   *collector
 	sum Summary
+
+	planning bool
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -56,13 +58,12 @@ func (r *run) all(ctx context.Context) error {
 // plan asks the source what there is, again where that fails in a way that may pass; but not where
 // nobody answers, since then the address may be wrong.
 func (r *run) plan(ctx context.Context) (out []slice, err error) {
+	r.planning = true
 	err = r.again(ctx, func() error {
 		out, err = r.r.plan(ctx)
-		if t := (*temporary)(nil); errors.As(err, &t) && t.unanswered {
-			return t.err
-		}
 		return err
 	})
+	r.planning = false
 	return out, err
 }
 
@@ -86,7 +87,7 @@ func (r *run) again(ctx context.Context, f func() error) error {
 	for try := 1; ; try++ {
 		err := f()
 		var t *temporary
-		if err == nil || try == tries || ctx.Err() != nil || !errors.As(err, &t) {
+		if err == nil || try == tries || ctx.Err() != nil || !errors.As(err, &t) || t.unanswered && r.planning {
 			return err
 		}
 		pause := max(t.after, time.Duration(250<<try)*time.Millisecond)
