@@ -111,50 +111,77 @@ func (r *Receiver) influxWrite(rw http.ResponseWriter, req *http.Request, form i
 	form.fail(rw, status, err)
 }
 
-// influxStore decodes the body of a request and stores it.
+// influxStore decodes the body of a request and stores it, in parts where it is of very many series:
+// when a part fails, those before it are stored.
 func (r *Receiver) influxStore(req *http.Request, p influxParameters) (stored int64, bad *influxRefusals, err error) {
 	bad = new(influxRefusals)
-	b := r.influx.buffer()
-	defer r.influx.release(b)
-	if err := r.influxDecode(req, p, b, bad); err != nil {
-		return 0, bad, err
-	}
-	if bad.all = len(b.Batch().Rows) == 0; bad.all || p.whole && bad.total > 0 {
-		return 0, bad, nil
-	}
-	out, err := r.o.Gate.Append(req.Context(), b.Batch())
-	if err != nil {
-		return 0, bad, err
-	}
-	for _, f := range out.Refused {
-		bad.total++
-		bad.note(influxRefusal{line: b.Line(f.Row), reason: f.Reason})
-	}
-	bad.all = out.Stored == 0
-	return out.Stored, bad, nil
-}
-
-// influxDecode reads a body into b.
-func (r *Receiver) influxDecode(req *http.Request, p influxParameters, b *lineproto.Buffer, bad *influxRefusals) error {
 	text, err := r.body(req)
 	if err != nil {
-		return err
+		return 0, bad, err
 	}
 	defer text.release()
+	b := r.influx.buffer()
+	defer r.influx.release(b)
+	o := lineproto.Options{Unit: p.unit, Now: r.o.Now().UnixNano(), Set: p.set()}
+	if p.whole {
+		if err := r.influxCheck(req.Context(), b, text.data, o, bad); err != nil || bad.total > 0 {
+			bad.all = true
+			return 0, bad, err
+		}
+	}
+	for rest := text.data; len(rest) > 0; b.Reset() {
+		n, err := r.influxDecode(req.Context(), b, rest, &o, bad)
+		if err != nil {
+			return stored, bad, err
+		}
+		rest = rest[n:]
+		if len(b.Batch().Rows) == 0 {
+			continue
+		}
+		out, err := r.o.Gate.Append(req.Context(), b.Batch())
+		if err != nil {
+			return stored, bad, err
+		}
+		stored += out.Stored
+		for _, f := range out.Refused {
+			bad.total++
+			bad.note(influxRefusal{line: b.Line(f.Row), reason: f.Reason})
+		}
+	}
+	bad.all = stored == 0
+	return stored, bad, nil
+}
+
+// influxCheck decodes a body and stores nothing of it.
+func (r *Receiver) influxCheck(ctx context.Context, b *lineproto.Buffer, text []byte, o lineproto.Options, bad *influxRefusals) error {
+	for len(text) > 0 {
+		n, err := r.influxDecode(ctx, b, text, &o, bad)
+		if err != nil {
+			return err
+		}
+		text = text[n:]
+		b.Reset()
+	}
+	return nil
+}
+
+// influxDecode reads a part of a body into b, and returns how many bytes it is.
+func (r *Receiver) influxDecode(ctx context.Context, b *lineproto.Buffer, text []byte, o *lineproto.Options, bad *influxRefusals) (int, error) {
 	var d *lineproto.Decoder
 	select {
 	case d = <-r.influx.decoders:
-	case <-req.Context().Done():
-		return context.Cause(req.Context())
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
 	}
 	defer func() { r.influx.decoders <- d }()
-	refused, n := d.Decode(b, text.data, lineproto.Options{Unit: p.unit, Now: r.o.Now().UnixNano(), Set: p.set()})
-	bad.total = n
-	for i := range refused {
-		f := &refused[i]
+	result := d.Decode(b, text, *o)
+	o.Line += result.Lines
+	bad.total += result.Total
+	for i := range result.Refused {
+		f := &result.Refused[i]
 		bad.note(influxRefusal{line: f.Line, text: f.Text, reason: f.Reason, parsing: true})
 	}
-	return nil
+	return result.Bytes, nil
 }
 
 // set returns the dimensions that the database and the retention policy give to all series.

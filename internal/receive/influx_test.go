@@ -95,7 +95,7 @@ func TestInfluxWrite(t *testing.T) {
 		"3, guessed precision": {"/api/v3/write_lp?db=b", "m f=1 1439400341\nm f=2 1439400342000\nm f=3 1439400343000000\nm f=4 1439400344000000000", 204, "", []string{`{db="b", field="f", measurement="m", metric="m_f"} float64 1439400341000000000=1 1439400342000000000=2 1439400343000000000=3 1439400344000000000=4`}},
 		"3, all or nothing": {
 			"/api/v3/write_lp?db=b&accept_partial=false", "m f=1 7\nm\n", 400,
-			`{"error":"partial write of line protocol occurred","data":[{"original_line":"m","line_number":2,"error_message":"missing fields"}]}`, nil,
+			`{"error":"parsing failed for write_lp endpoint","data":[{"original_line":"m","line_number":2,"error_message":"missing fields"}]}`, nil,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,6 +140,26 @@ func TestInfluxCompressed(t *testing.T) {
 		if diff := cmp.Diff([]string{`{field="f", measurement="m", metric="m_f"} float64 7=1 8=2`}, stored(t, set)); diff != "" {
 			t.Errorf("%s: stored (-want +got):\n%s", encoding, diff)
 		}
+	}
+}
+
+// A body of very many series is stored in parts, and its lines are counted through.
+func TestInfluxParts(t *testing.T) {
+	var b strings.Builder
+	for i := range 70_000 {
+		if i == 69_000 {
+			b.WriteString("m f= 1\n")
+		}
+		fmt.Fprintf(&b, "m,i=%d f=1 7\n", i)
+	}
+	r, set := newStore(t, Options{})
+	w := send(t, r, httptest.NewRequest("POST", "/api/v3/write_lp?accept_partial=false", strings.NewReader(b.String())))
+	if n := len(stored(t, set)); n != 0 || w.Code != 400 || !strings.Contains(w.Body.String(), `"line_number":69001`) {
+		t.Errorf("all or nothing: %d series, %d %s", n, w.Code, w.Body)
+	}
+	w = send(t, r, httptest.NewRequest("POST", "/write", strings.NewReader(b.String())))
+	if n := len(stored(t, set)); n != 70_000 || w.Code != 400 || !strings.Contains(w.Body.String(), "(line 69001) dropped=1") {
+		t.Errorf("%d series, %d %s", n, w.Code, w.Body)
 	}
 }
 

@@ -13,7 +13,20 @@ type Options struct {
 	Unit int64             // of times, in nanoseconds; 0 means 1; [Guess] tells it by the size of each
 	Now  int64             // of lines without a time; 0 means that they are refused
 	Set  []chunk.Dimension // given to every series, where no tag has the name; in order of names
+	Line int               // how many lines there were before the text
 }
+
+// A Result is what became of a text.
+type Result struct {
+	Bytes   int       // that were read, which are whole lines
+	Lines   int       // that they are
+	Refused []Refused // the first hundred lines that were refused
+	Total   int       // how many there are
+}
+
+// maxRows is how many rows a batch has before it is handed over, though text is left: a row takes
+// much more memory than the shortest line.
+const maxRows = 1 << 15
 
 // Guess is the [Options.Unit] of times that say by their size what they count: below 5 billion
 // seconds, then milliseconds, microseconds and nanoseconds, each for a thousand times more.
@@ -61,25 +74,26 @@ type ownerOf struct {
 // NewDecoder returns a decoder that remembers series in c.
 func NewDecoder(c *Cache) *Decoder { return &Decoder{c: c} }
 
-// Decode reads all of text into b, which is empty. It returns the lines that were refused, of which
-// it describes the first hundred, and how many there are. What it returns is valid until the next
-// call, and does not alias text; that of b does neither.
-func (d *Decoder) Decode(b *Buffer, text []byte, o Options) ([]Refused, int) {
+// Decode reads text into b, which is empty. Where that makes very many rows, it stops in between:
+// the caller goes on with what is left. The result is valid until the next call, and does not alias
+// text; b does neither.
+func (d *Decoder) Decode(b *Buffer, text []byte, o Options) Result {
 	if o.Unit == 0 {
 		o.Unit = 1
 	}
 	d.b, d.o = b, o
-	d.refused, d.more, d.line = d.refused[:0], 0, 0
+	d.refused, d.more, d.line = d.refused[:0], 0, o.Line
 	d.set = d.c.hash(chunk.Dimensions(o.Set).Append(nil))
 	d.c.mu.RLock()
 	d.begin()
-	for len(text) > 0 {
-		text = text[d.record(text):]
+	n := 0
+	for n < len(text) && len(b.batch.Rows) < maxRows {
+		n += d.record(text[n:])
 	}
 	d.c.mu.RUnlock()
 	b.finish()
 	d.b = nil
-	return d.refused, d.more + len(d.refused)
+	return Result{Bytes: n, Lines: d.line - o.Line, Refused: d.refused, Total: d.more + len(d.refused)}
 }
 
 // begin makes sure that no row made before is used again, and that what was learnt is still so. The
@@ -167,7 +181,7 @@ func (d *Decoder) read(l *line) error {
 	if err := d.readFields(l); err != nil {
 		return err
 	}
-	for tries := 0; ; tries++ {
+	for {
 		s, ok := d.c.schemaOf[string(d.text)]
 		if ok {
 			l.schema = s

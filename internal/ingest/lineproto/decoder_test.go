@@ -90,12 +90,12 @@ func FuzzDecoder(f *testing.F) {
 			names := map[*chunk.Ref]chunk.Dimensions{}
 			for range 3 {
 				var b lineproto.Buffer
-				list, n := d.Decode(&b, bytes.Clone(text), o)
+				result := d.Decode(&b, bytes.Clone(text), o)
 				got := flat(t, b.Batch(), names)
 				if i == 0 {
 					note(b.Batch())
 				}
-				said := fmt.Sprint(list, n)
+				said := fmt.Sprint(result)
 				if want == nil && refused == "" {
 					want, refused = got, said
 				}
@@ -126,8 +126,9 @@ m f=123456789.123456789 -5
 		t.Fatal(err)
 	}
 	var b lineproto.Buffer
-	if refused, _ := lineproto.NewDecoder(lineproto.NewCache(1<<20)).Decode(&b, []byte(text), lineproto.Options{Now: 99}); len(refused) > 0 {
-		t.Fatal(refused[0].Error())
+	result := lineproto.NewDecoder(lineproto.NewCache(1<<20)).Decode(&b, []byte(text), lineproto.Options{Now: 99})
+	if len(result.Refused) > 0 {
+		t.Fatal(result.Refused[0])
 	}
 	if got := flat(t, b.Batch(), map[*chunk.Ref]chunk.Dimensions{}); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

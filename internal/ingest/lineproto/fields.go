@@ -42,11 +42,6 @@ const (
 	maxString  = 1 << 20 // bytes of a string that the store takes
 )
 
-// Error describes the line as InfluxDB does, and its number.
-func (r *Refused) Error() string {
-	return fmt.Sprintf("unable to parse '%s': %v (line %d)", r.Text, r.Reason, r.Line)
-}
-
 func (d *Decoder) refuse(l *line, reason error) {
 	if len(d.refused) == maxRefused {
 		d.more++
