@@ -42,7 +42,7 @@ func (c *statusCmd) Run(ctx context.Context, s *session) error {
 		if all := x.Stats().Span; !all.Empty() {
 			span = all.String()
 		}
-		g := render.Grid{Heads: []string{"", ""}, Right: []bool{false, false}}
+		g := render.Grid{Heads: []string{"figure", "value"}, Right: []bool{false, false}}
 		for _, row := range [][2]string{
 			{"series", render.Count(x.Series)},
 			{"shards", render.Count(int64(x.Shards))},
