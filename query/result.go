@@ -100,6 +100,21 @@ type Options struct {
 type Engine struct {
 	Parts   []Selector
 	Options Options
+	Pool    *Pool // what it reads with; nil: of its own
 
-	pool sync.Pool // of *worker
+	own Pool
+}
+
+// A Pool is memory that queries read with, kept from one to the next. Engines over the same parts, in
+// the same order, may share one. The zero value is ready.
+type Pool struct {
+	workers sync.Pool // of *worker
+}
+
+// pool returns the memory that e uses.
+func (e *Engine) pool() *Pool {
+	if e.Pool != nil {
+		return e.Pool
+	}
+	return &e.own
 }

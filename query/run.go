@@ -297,7 +297,7 @@ func (r *run) parallel(ctx context.Context, n int, f func(w *worker, i int) erro
 
 // worker takes the memory of a goroutine.
 func (r *run) worker() *worker {
-	w, _ := r.engine.pool.Get().(*worker)
+	w, _ := r.engine.pool().workers.Get().(*worker)
 	if w == nil {
 		w = new(worker)
 	}
@@ -319,7 +319,7 @@ func (r *run) release(w *worker) {
 		r.parts[i].add(&w.stats[i])
 		w.stats[i] = Stats{}
 	}
-	r.engine.pool.Put(w)
+	r.engine.pool().workers.Put(w)
 }
 
 // collect counts what was done with stock since the last call, where it is a part of the store.

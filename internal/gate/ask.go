@@ -120,7 +120,7 @@ func (g *Gate) Analyze(ctx context.Context, q *query.Query, req query.Request) (
 // engine returns what answers queries of who asks.
 func (g *Gate) engine(ctx context.Context, t *turn) *query.Engine {
 	l := t.limits
-	return &query.Engine{Parts: g.Parts(ctx), Options: query.Options{
+	return &query.Engine{Parts: g.Parts(ctx), Pool: &g.readers, Options: query.Options{
 		MemoryLimit: l.QueryMemory, MaxObservations: l.QueryObservations, MaxBytes: l.QueryBytes,
 		Reserve: g.reserve, Clock: g.o.Now,
 	}}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chronodex/chronodex/internal/access"
 	"github.com/chronodex/chronodex/internal/vfs"
+	"github.com/chronodex/chronodex/query"
 	"github.com/chronodex/chronodex/shard"
 )
 
@@ -64,6 +65,7 @@ type Gate struct {
 	disk    disk
 	counts  counters
 	watch   watch
+	readers query.Pool
 }
 
 // New returns a gate before set, which the caller closes, after all calls of the gate have

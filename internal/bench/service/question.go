@@ -55,7 +55,7 @@ func questionOf(rng *rand.Rand, kind string, l *load) *question {
 	case "lastpoint":
 		q := within(rng, l, l.to.Sub(l.from))
 		q.own = "measurement:cpu | tail 1"
-		q.promql, q.to = `{__name__=~"cpu_.+"}`, l.to.Add(-10*time.Second)
+		q.promql = `{__name__=~"cpu_.+"}`
 		q.influxql = `SELECT * FROM cpu GROUP BY "hostname" ORDER BY time DESC LIMIT 1`
 		return q
 	case "groupby-orderby-limit":
@@ -155,7 +155,7 @@ func (ours) ask(base string, q *question) (*http.Request, error) {
 func (victoria) ask(base string, q *question) (*http.Request, error) {
 	v := url.Values{"query": {q.promql}}
 	if q.step == 0 {
-		v.Set("time", strconv.FormatInt(q.to.Unix(), 10))
+		v.Set("time", strconv.FormatInt(q.to.Unix()-1, 10)) // our end is excluded
 		return form(base+"/api/v1/query", v)
 	}
 	start := q.from.Add(q.step)
