@@ -99,7 +99,7 @@ func (g *Gate) Query(ctx context.Context, q *query.Query, req query.Request) (*q
 	var out *query.Result
 	err := g.ask(ctx, func(ctx context.Context, t *turn) (err error) {
 		out, err = g.engine(ctx, t).Run(ctx, q, req)
-		g.noteSlow(ctx, t, q, req, out)
+		g.note(ctx, t, q, req, out)
 		return err
 	})
 	return out, err
@@ -111,7 +111,7 @@ func (g *Gate) Analyze(ctx context.Context, q *query.Query, req query.Request) (
 	var out *query.Result
 	err := g.ask(ctx, func(ctx context.Context, t *turn) (err error) {
 		plan, out, err = g.engine(ctx, t).Analyze(ctx, q, req)
-		g.noteSlow(ctx, t, q, req, out)
+		g.note(ctx, t, q, req, out)
 		return err
 	})
 	return plan, out, err
@@ -126,8 +126,12 @@ func (g *Gate) engine(ctx context.Context, t *turn) *query.Engine {
 	}}
 }
 
-// noteSlow logs a query that took long, with its plan and what it did; out is nil where it failed.
-func (g *Gate) noteSlow(ctx context.Context, t *turn, q *query.Query, req query.Request, out *query.Result) {
+// note counts what a query read, and logs it with its plan where it took long; out is nil where it
+// failed.
+func (g *Gate) note(ctx context.Context, t *turn, q *query.Query, req query.Request, out *query.Result) {
+	if out != nil {
+		g.counts.read(&out.Stats)
+	}
 	took := g.o.Now().Sub(t.start)
 	if g.o.SlowQuery <= 0 || took < g.o.SlowQuery {
 		return
@@ -220,10 +224,10 @@ func (g *Gate) Delete(ctx context.Context, f index.Filter, span chunk.Span) (int
 	}
 	g.counts.delete(err)
 	if err != nil {
-		g.o.Logger.Warn("not deleted", "who", who.Name, "selector", f, "span", span, "series", n, "err", err)
+		g.o.Logger.Warn("not deleted", "who", who.Name, "selector", f, "span", span, "series", n, "err", err, "audit", true)
 		return n, err
 	}
-	g.o.Logger.Info("deleted", "who", who.Name, "selector", f, "span", span, "series", n)
+	g.o.Logger.Info("deleted", "who", who.Name, "selector", f, "span", span, "series", n, "audit", true)
 	return n, nil
 }
 

@@ -24,6 +24,7 @@ type Counts struct {
 	WaitSeconds    float64          // of all turns
 	QuerySeconds   float64          // of turns that have ended
 	SlowQueries    int64
+	Read           query.Stats      // what queries that have an answer read, added up: pieces, observations and bytes
 	Deletes        map[string]int64 // by what came of them, as of Queries
 
 	InFlightBytes int64 // of bodies and batches
@@ -37,6 +38,7 @@ type counters struct {
 	queue, run          atomic.Int64 // nanoseconds
 
 	mu       sync.Mutex
+	stats    query.Stats
 	refused  map[string]int64
 	rejected map[string]int64
 	asked    map[string]int64
@@ -58,6 +60,7 @@ func (g *Gate) Counts() Counts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out.Refused, out.Rejected = maps.Clone(c.refused), maps.Clone(c.rejected)
+	out.Read = c.stats
 	out.Queries, out.Deletes = maps.Clone(c.asked), maps.Clone(c.deleted)
 	return out
 }
@@ -70,6 +73,19 @@ func (c *counters) count(in *map[string]int64, reason string, n int64) {
 		*in = map[string]int64{}
 	}
 	(*in)[reason] += n
+}
+
+// read adds what a query read.
+func (c *counters) read(s *query.Stats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stats.SeriesSelected += s.SeriesSelected
+	c.stats.Chunks += s.Chunks
+	c.stats.ChunksFromStats += s.ChunksFromStats
+	c.stats.ChunksDecoded += s.ChunksDecoded
+	c.stats.ChunksCorrupt += s.ChunksCorrupt
+	c.stats.Observations += s.Observations
+	c.stats.BytesDecoded += s.BytesDecoded
 }
 
 // stored counts a batch that the store took.

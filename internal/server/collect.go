@@ -1,10 +1,13 @@
 package server
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chronodex/chronodex/internal/gate"
 	"github.com/chronodex/chronodex/internal/receive"
+	"github.com/chronodex/chronodex/query"
 	"github.com/chronodex/chronodex/shard"
 )
 
@@ -40,6 +43,7 @@ func newCollector(s *Server) *collector {
 	c.writeFigures()
 	c.queryFigures()
 	c.receiveFigures()
+	c.limitFigures()
 	return c
 }
 
@@ -106,6 +110,19 @@ func (c *collector) queryFigures() {
 	c.reasons("chronodex_queries_total", "Queries, by what came of them.", "result", func(r *reading) map[string]int64 { return r.gate.Queries })
 	c.counter("chronodex_query_seconds_total", "Time that queries ran.", func(r *reading) float64 { return r.gate.QuerySeconds })
 	c.counter("chronodex_query_wait_seconds_total", "Time that queries waited for their turn.", func(r *reading) float64 { return r.gate.WaitSeconds })
+	for _, f := range []struct {
+		name, help string
+		of         func(*query.Stats) int64
+	}{
+		{"series", "Series that queries selected.", func(s *query.Stats) int64 { return s.SeriesSelected }},
+		{"chunks_decoded", "Pieces of series that queries decoded.", func(s *query.Stats) int64 { return s.ChunksDecoded }},
+		{"chunks_from_statistics", "Pieces of series that queries answered from statistics alone.", func(s *query.Stats) int64 { return s.ChunksFromStats }},
+		{"chunks_corrupt", "Pieces of series that queries left out since they are damaged.", func(s *query.Stats) int64 { return s.ChunksCorrupt }},
+		{"observations", "Observations in the pieces that queries decoded.", func(s *query.Stats) int64 { return s.Observations }},
+		{"decoded_bytes", "Bytes of columns that queries decoded.", func(s *query.Stats) int64 { return s.BytesDecoded }},
+	} {
+		c.counter("chronodex_query_"+f.name+"_total", f.help, func(r *reading) float64 { return float64(f.of(&r.gate.Read)) })
+	}
 	c.counter("chronodex_slow_queries_total", "Queries that took longer than log.slow_query.", func(r *reading) float64 { return float64(r.gate.SlowQueries) })
 }
 
@@ -127,6 +144,33 @@ func (c *collector) receiveFigures() {
 			}
 		})
 	}
+}
+
+// limitFigures has the limits beside what they limit, so that an alert can compare them.
+func (c *collector) limitFigures() {
+	c.labelled(prometheus.GaugeValue, "chronodex_limit", "Limits of the configuration in use; 0 is none.", "limit", func(_ *reading, out func(float64, ...string)) {
+		config := c.s.config.Load()
+		for _, key := range Keys() {
+			if name, ok := strings.CutPrefix(key, "limits."); ok {
+				out(limitValue(config.value(key)), name)
+			}
+		}
+	})
+}
+
+// limitValue returns a limit in bytes, seconds or pieces.
+func limitValue(v any) float64 {
+	switch v := v.(type) {
+	case Size:
+		return float64(v)
+	case Duration:
+		return v.of().Seconds()
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	}
+	return 0
 }
 
 // Describe is of [prometheus.Collector].

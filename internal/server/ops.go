@@ -27,7 +27,7 @@ func (s *Server) always() []access.Route {
 	return []access.Route{
 		{Method: "GET", Pattern: "/-/healthy", Handler: http.HandlerFunc(s.healthy)},
 		{Method: "GET", Pattern: "/-/ready", Handler: http.HandlerFunc(s.ready)},
-		{Method: "GET", Pattern: "/metrics", Need: access.Read, Handler: s.metricsHandler()},
+		{Method: "GET", Pattern: "/metrics", Need: access.Read, Handler: s.whole(s.metricsHandler())},
 		{Method: "GET", Pattern: "/version", Need: access.Read, Handler: http.HandlerFunc(s.version)},
 	}
 }
@@ -35,8 +35,8 @@ func (s *Server) always() []access.Route {
 // operating returns the routes of those who operate the server.
 func (s *Server) operating() []access.Route {
 	all := append(s.always(),
-		access.Route{Method: "POST", Pattern: "/-/reload", Need: access.Admin, Handler: http.HandlerFunc(s.reloadHandler)},
-		access.Route{Method: "GET", Pattern: "/-/targets", Need: access.Admin, Handler: http.HandlerFunc(s.targets)},
+		access.Route{Method: "POST", Pattern: "/-/reload", Need: access.Admin, Handler: s.whole(http.HandlerFunc(s.reloadHandler))},
+		access.Route{Method: "GET", Pattern: "/-/targets", Need: access.Admin, Handler: s.whole(http.HandlerFunc(s.targets))},
 		access.Route{Method: "GET", Pattern: "/{$}", Handler: http.HandlerFunc(s.landing)},
 	)
 	if s.config.Load().Pprof {
@@ -44,10 +44,21 @@ func (s *Server) operating() []access.Route {
 			"/debug/pprof/": pprof.Index, "/debug/pprof/cmdline": pprof.Cmdline, "/debug/pprof/profile": pprof.Profile,
 			"/debug/pprof/symbol": pprof.Symbol, "/debug/pprof/trace": pprof.Trace,
 		} {
-			all = append(all, access.Route{Pattern: pattern, Need: access.Admin, Handler: handler})
+			all = append(all, access.Route{Pattern: pattern, Need: access.Admin, Handler: s.whole(handler)})
 		}
 	}
 	return all
+}
+
+// whole keeps those out who are confined to a part of the store: what is behind it is of all of it.
+func (s *Server) whole(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if who := access.From(r.Context()); who.Within != nil {
+			s.refuse(w, r, http.StatusForbidden, who.Name+" sees only a part of the store, and this is of all of it")
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // healthy says that the process runs.
