@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -257,6 +258,48 @@ func TestKillServer(t *testing.T) {
 	mustRun(t, dir, "--data", "store", "check")
 	s := serve(t, dir)
 	s.end()
+}
+
+// TestServerTellsSystemd holds that a unit is ready when the store is open, and told to stop when it
+// does.
+func TestServerTellsSystemd(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("there is no systemd here")
+	}
+	dir, err := os.MkdirTemp("", "cdx") // names of sockets are short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	name := filepath.Join(dir, "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	t.Setenv("NOTIFY_SOCKET", name)
+	told := func() string {
+		b := make([]byte, 100)
+		n, err := systemd.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b[:n])
+	}
+	s := serve(t, dir)
+	if got := told(); got != "READY=1" {
+		t.Errorf("told %q", got)
+	}
+	if got := mustRun(t, dir, "serve", "--listen", strings.TrimPrefix(s.url, "http://"), "--probe"); got != "" {
+		t.Errorf("the probe said %q", got)
+	}
+	s.end()
+	if got := told(); got != "STOPPING=1" {
+		t.Errorf("told %q", got)
+	}
+	if err := process(t, dir, "serve", "--listen", strings.TrimPrefix(s.url, "http://"), "--probe").Run(); err == nil {
+		t.Error("the probe finds a server that has ended")
+	}
 }
 
 // TestSignalsOfServer holds that SIGHUP reloads, SIGTERM ends with exit code 0, and a store is served

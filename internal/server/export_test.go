@@ -32,3 +32,9 @@ func (s *Server) StoreOwn(ctx context.Context) error { return s.storeOwn(ctx) }
 
 // Retain has the store look for what is too old now.
 func (s *Server) Retain(ctx context.Context) error { return s.opened.Load().set.Retain(ctx) }
+
+// SecretIn returns the secret of a header Authorization.
+func SecretIn(header string) string {
+	_, secret := authorization(header)
+	return secret
+}
