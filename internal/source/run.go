@@ -12,6 +12,9 @@ import (
 // tries is how often a slice is read, where the source fails in a way that may pass.
 const tries = 6
 
+// late is how old a slice must be to be remembered as done: before, the source may still get some.
+const late = time.Hour
+
 // A run is one Import.
 type run struct {
 	o   *Options
@@ -29,6 +32,7 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	defer st.close()
+	settled := r.o.Now().Add(-late).UnixNano()
 	slices, err := r.plan(ctx)
 	if err != nil {
 		return err
@@ -46,10 +50,13 @@ func (r *run) all(ctx context.Context) error {
 		if err := r.slice(ctx, s); err != nil {
 			return err
 		}
+		r.sum.Slices++
+		if s.span.End > settled {
+			continue
+		}
 		if err := st.done(s); err != nil {
 			return err
 		}
-		r.sum.Slices++
 	}
 	r.o.Progress(Progress{Slices: len(slices), Of: len(slices), Observations: r.c.done, Bytes: r.f.bytes.Load()})
 	return nil
