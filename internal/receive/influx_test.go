@@ -3,6 +3,7 @@ package receive
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/chronodex/chronodex/chunk"
+	"github.com/chronodex/chronodex/index"
+	"github.com/chronodex/chronodex/internal/access"
 )
 
 func TestInfluxWrite(t *testing.T) {
@@ -139,6 +144,59 @@ func TestInfluxCompressed(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{`{field="f", measurement="m", metric="m_f"} float64 7=1 8=2`}, stored(t, set)); diff != "" {
 			t.Errorf("%s: stored (-want +got):\n%s", encoding, diff)
+		}
+	}
+}
+
+// Series that are known by their notes are confined, set and told to subscribers as others are.
+func TestInfluxIdentities(t *testing.T) {
+	r, set := newStore(t, Options{})
+	sub, err := r.o.Gate.Subscribe(context.Background(), index.All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	within, err := index.Parse("host:a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(who *access.Identity, at int) int {
+		req := httptest.NewRequest("POST", "/write", strings.NewReader(fmt.Sprintf("m,host=a f=1 %d\nm,host=b f=1 %[1]d\n", at)))
+		if who != nil {
+			req = req.WithContext(access.With(req.Context(), who))
+		}
+		return send(t, r, req).Code
+	}
+	codes := []int{
+		write(nil, 1), write(nil, 2),
+		write(&access.Identity{Name: "t", Rights: access.Write, Set: []chunk.Dimension{{Name: "tenant", Value: "t"}}}, 3),
+		write(&access.Identity{Name: "c", Rights: access.Write, Within: within}, 4),
+		write(&access.Identity{Name: "r", Rights: access.Read}, 5),
+		write(nil, 6),
+	}
+	if diff := cmp.Diff([]int{204, 204, 204, 400, 403, 204}, codes); diff != "" {
+		t.Error(diff)
+	}
+	want := []string{
+		`{field="f", host="a", measurement="m", metric="m_f", tenant="t"} float64 3=1`,
+		`{field="f", host="a", measurement="m", metric="m_f"} float64 1=1 2=1 4=1 6=1`,
+		`{field="f", host="b", measurement="m", metric="m_f", tenant="t"} float64 3=1`,
+		`{field="f", host="b", measurement="m", metric="m_f"} float64 1=1 2=1 6=1`,
+	}
+	if diff := cmp.Diff(want, stored(t, set)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	rows := 0
+	for rows < 9 {
+		e, err := sub.Next(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, row := range e.Rows {
+			if host, ok := row.Dimensions.Get("host"); !ok {
+				t.Errorf("a row without a host: %q", host)
+			}
+			rows++
 		}
 	}
 }
