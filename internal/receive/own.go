@@ -56,6 +56,7 @@ type ownWrite struct {
 	stored   int64 // observations
 	refused  int64 // records, and series of batches
 	refusals []exchange.Refusal
+	text     *heldText // what a format that is text reads; nil before
 }
 
 // describe keeps one of the first refusals for the answer, which somebody else counts.
@@ -72,6 +73,9 @@ func (w *ownWrite) append(b *chunk.Batch) error {
 		names[i] = b.Rows[i].Dimensions
 	}
 	out, err := w.r.o.Gate.Append(w.Context(), b)
+	if w.text != nil {
+		w.text.release() // it was decoded
+	}
 	if err != nil {
 		return err
 	}

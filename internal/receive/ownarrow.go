@@ -46,6 +46,8 @@ func (r *Receiver) ownArrow() ownFormat {
 			switch {
 			case err == nil || stop != nil:
 				return stop
+			case w.text.err != nil:
+				return w.text.err
 			case errors.Is(err, arrowin.ErrFormat):
 				return fmt.Errorf("%w: %w", errOwn, err)
 			case w.Context().Err() != nil:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chronodex/chronodex/chunk"
 	"github.com/chronodex/chronodex/internal/exchange"
+	"github.com/chronodex/chronodex/internal/gate"
 	"github.com/chronodex/chronodex/internal/ingest"
 )
 
@@ -58,6 +59,8 @@ func (w *ownWrite) decode(text io.Reader, o ingest.Options) error {
 	switch {
 	case err == nil || stop != nil:
 		return stop
+	case w.text.err != nil:
+		return w.text.err
 	case errors.As(err, &line) && line.Line > 0:
 		return fmt.Errorf("%w: line %d: %w", errOwn, line.Line, line.Reason)
 	case errors.As(err, &line):
@@ -66,6 +69,36 @@ func (w *ownWrite) decode(text io.Reader, o ingest.Options) error {
 		return w.Context().Err()
 	}
 	return fmt.Errorf("%w: %w", errBody, err)
+}
+
+// A heldText is text whose bytes the gate counts from when they are read to when they are stored, with
+// those of all other requests: a long line is as much memory as a body.
+type heldText struct {
+	io.ReadCloser
+	gate *gate.Gate
+	held int64
+	err  error // of the gate, a [*gate.Overload]
+}
+
+// Read implements io.Reader.
+func (h *heldText) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	if h.err = h.gate.Hold(int64(n)); h.err != nil {
+		return 0, h.err
+	}
+	h.held += int64(n)
+	return n, err
+}
+
+func (h *heldText) release() {
+	h.gate.Release(h.held)
+	h.held = 0
+}
+
+// Close implements io.Closer.
+func (h *heldText) Close() error {
+	h.release()
+	return h.ReadCloser.Close()
 }
 
 // ownOptions reads the parameters of text formats, which are called as the flags of the command
@@ -136,8 +169,16 @@ func flag(q url.Values, name string) (bool, error) {
 	return v, nil
 }
 
-// stream returns the body, decompressed as it is read. The caller closes it.
+// stream returns the body, decompressed as it is read, and counted by the gate. The caller closes it.
 func (w *ownWrite) stream() (io.ReadCloser, error) {
+	text, err := w.inflated()
+	if err == nil {
+		w.text = &heldText{ReadCloser: text, gate: w.r.o.Gate}
+	}
+	return w.text, err
+}
+
+func (w *ownWrite) inflated() (io.ReadCloser, error) {
 	var in io.ReadCloser
 	var err error
 	switch encoding := strings.ToLower(strings.TrimSpace(w.Header.Get("Content-Encoding"))); encoding {
