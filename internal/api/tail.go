@@ -241,6 +241,8 @@ func (t *tail) result(ctx context.Context, q *query.Query) error {
 	}
 	now := t.API.o.Now()
 	req.Span.End = now.UnixNano()
+	ctx, done := t.API.o.Gate.Keep(ctx) // this result, not all until the end of the tail
+	defer done()
 	r, err := t.API.o.Gate.Query(ctx, q, req)
 	if err != nil && (!t.out.begun || ctx.Err() != nil) {
 		return err

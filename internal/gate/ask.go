@@ -99,6 +99,7 @@ func (g *Gate) Query(ctx context.Context, q *query.Query, req query.Request) (*q
 	var out *query.Result
 	err := g.ask(ctx, func(ctx context.Context, t *turn) (err error) {
 		out, err = g.engine(ctx, t).Run(ctx, q, req)
+		g.keep(ctx, out)
 		g.note(ctx, t, q, req, out)
 		return err
 	})
@@ -111,6 +112,7 @@ func (g *Gate) Analyze(ctx context.Context, q *query.Query, req query.Request) (
 	var out *query.Result
 	err := g.ask(ctx, func(ctx context.Context, t *turn) (err error) {
 		plan, out, err = g.engine(ctx, t).Analyze(ctx, q, req)
+		g.keep(ctx, out)
 		g.note(ctx, t, q, req, out)
 		return err
 	})

@@ -142,3 +142,26 @@ func TestSlowQueriesAreLogged(t *testing.T) {
 		t.Errorf("counted %d", n)
 	}
 }
+
+func TestResultsAreMemoryUntilTheyAreWritten(t *testing.T) {
+	s := filled(t, gate.Limits{QueriesMemory: 400_000})
+	ctx, done := s.Keep(context.Background())
+	if _, err := s.Query(ctx, parse(t, "metric:cpu"), query.Request{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.Counts().QueryBytes; n < 160_000 || n > 170_000 { // 10,000 stamps and values
+		t.Errorf("%d bytes are counted", n)
+	}
+	if _, err := s.Query(context.Background(), parse(t, "metric:cpu"), query.Request{}); err != nil {
+		t.Errorf("where there is room: %v", err)
+	}
+	s.SetLimits(gate.Limits{QueriesMemory: 200_000})
+	if _, err := s.Query(context.Background(), parse(t, "metric:cpu"), query.Request{}); !errors.Is(err, gate.ErrOverload) {
+		t.Errorf("where there is none: %v", err)
+	}
+	done()
+	done()
+	if n := s.Counts().QueryBytes; n != 0 {
+		t.Errorf("%d bytes stay counted", n)
+	}
+}

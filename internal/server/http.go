@@ -96,7 +96,12 @@ func (s *Server) guard(route access.Route) http.Handler {
 		case err != nil:
 			s.refuse(w, r, http.StatusUnauthorized, err.Error())
 		case who.Rights.Has(route.Need):
-			route.Handler.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
+			ctx, done := access.With(r.Context(), who), func() {}
+			if v := s.opened.Load(); v != nil {
+				ctx, done = v.gate.Keep(ctx) // results are memory until they are written
+			}
+			defer done()
+			route.Handler.ServeHTTP(w, r.WithContext(ctx))
 		case who == k.anonymous:
 			s.refuse(w, r, http.StatusUnauthorized, errNobody.Error())
 		default:
