@@ -257,7 +257,9 @@ func (w *appendRun) add(r *routedRow) error {
 	if !r.inHead {
 		if identity = r.dimensions; identity == nil {
 			w.dims = w.shard.table.appendDims(w.dims[:0], r.ordinal)
-			identity = w.dims
+			if identity = w.dims; identity == nil {
+				identity = chunk.Dimensions{} // a series without dimensions has an identity, too
+			}
 		}
 	}
 	n := r.samples.Len()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"path"
 	"path/filepath"
@@ -599,5 +600,25 @@ func TestReplayIsTold(t *testing.T) {
 	must(t, mustOpen(t, o).Close())
 	if last != all || all < size || calls < 50 {
 		t.Errorf("told %d of %d bytes in %d calls, the log has %d", last, all, calls, size)
+	}
+}
+
+// A series without dimensions is one as any other, for the log too: with the rows beside it, it is
+// there when the log is read again.
+func TestSeriesWithoutDimensions(t *testing.T) {
+	for name, none := range map[string]chunk.Dimensions{"nil": nil, "empty": {}} {
+		o := options(t, vfs.NewMem())
+		s := mustOpen(t, o)
+		b := batch(none, 1, 1, 2, 3)
+		b.Rows = append(b.Rows, batch(dims(t, "host", "a"), 2, 1, 2, 3).Rows...)
+		must(t, s.Append(context.Background(), b))
+		want := read(t, s, index.All(), chunk.Always)
+		o.ReadOnly = true // so that the log is what it reads
+		r := mustOpen(t, o)
+		if got := read(t, r, index.All(), chunk.Always); len(want) != 2 || !maps.Equal(got, want) {
+			t.Errorf("%s: read %v, want %v", name, got, want)
+		}
+		must(t, r.Close())
+		must(t, s.Close())
 	}
 }
