@@ -143,8 +143,12 @@ func (g *Gate) note(ctx context.Context, t *turn, q *query.Query, req query.Requ
 	if out != nil {
 		stats = out.Stats.String()
 	}
-	g.o.Logger.Warn("slow query", "query", q.String(), "span", req.Span, "who", access.From(ctx).Name,
-		"took", took, "waited", t.waited, "did", stats, "plan", q.Explain().String())
+	span := req.Span
+	if span == (chunk.Span{}) {
+		span = chunk.Always
+	}
+	g.o.Logger.Warn("slow query", "query", q.String(), "span", span.String(), "who", access.From(ctx).Name,
+		"took", took.String(), "waited", t.waited.String(), "did", stats, "plan", q.Explain().String())
 }
 
 // Parts returns the parts of the store as who asks may see them, for whoever reads observations
@@ -226,10 +230,10 @@ func (g *Gate) Delete(ctx context.Context, f index.Filter, span chunk.Span) (int
 	}
 	g.counts.delete(err)
 	if err != nil {
-		g.o.Logger.Warn("not deleted", "who", who.Name, "selector", f, "span", span, "series", n, "err", err, "audit", true)
+		g.o.Logger.Warn("not deleted", "audit", true, "who", who.Name, "selector", f.String(), "span", span.String(), "series", n, "err", err)
 		return n, err
 	}
-	g.o.Logger.Info("deleted", "who", who.Name, "selector", f, "span", span, "series", n, "audit", true)
+	g.o.Logger.Info("deleted", "audit", true, "who", who.Name, "selector", f.String(), "span", span.String(), "series", n)
 	return n, nil
 }
 

@@ -133,7 +133,7 @@ func TestSlowQueriesAreLogged(t *testing.T) {
 	s.ticking = time.Second // the clock is read at the start and at the end
 	_, err = s.Query(ctx, parse(t, "metric:cpu | mean"), query.Request{})
 	must(t, err)
-	for _, want := range []string{"slow query", `query="metric:cpu | mean"`, "1 series", "select metric:cpu"} {
+	for _, want := range []string{"slow query", `"query":"metric:cpu | mean"`, `"span":"[always)"`, `"took":"5s"`, "1 series", "select metric:cpu"} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, s.log.String())
 		}

@@ -71,7 +71,7 @@ func newSite(t testing.TB, l gate.Limits) *site {
 	t.Cleanup(func() { _ = set.Close() })
 	s.set = set
 	s.Gate = gate.New(set, gate.Options{
-		Limits: l, Now: s.read, Logger: slog.New(slog.NewTextHandler(&s.log, nil)), SlowQuery: time.Second,
+		Limits: l, Now: s.read, Logger: slog.New(slog.NewJSONHandler(&s.log, nil)), SlowQuery: time.Second,
 	})
 	return s
 }
@@ -399,7 +399,7 @@ func TestDeletesAreLogged(t *testing.T) {
 	if !errors.Is(err, gate.ErrForbidden) {
 		t.Error(err)
 	}
-	for _, want := range []string{"msg=deleted who=eve selector=\"metric:cpu AND tenant:a\"", "series=1", "not deleted\" who=mallory"} {
+	for _, want := range []string{"\"msg\":\"deleted\",\"audit\":true,\"who\":\"eve\",\"selector\":\"metric:cpu AND tenant:a\",\"span\":\"[always)\",\"series\":1", "not deleted\",\"audit\":true,\"who\":\"mallory"} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, s.log.String())
 		}
