@@ -75,7 +75,9 @@ func (m *measurement) pairs(field string, tags map[string]string) []chunk.Dimens
 		}
 	}
 	own := []chunk.Dimension{
-		{Name: "measurement", Value: m.name}, {Name: "field", Value: field}, {Name: chunk.MetricName, Value: m.name + "_" + field},
+		{Name: "measurement", Value: m.name},
+		{Name: "field", Value: field},
+		{Name: chunk.MetricName, Value: m.name + "_" + field},
 		{Name: "db", Value: m.db},
 	}
 	if m.rp != "autogen" && m.rp != "default" {
