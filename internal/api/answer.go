@@ -27,6 +27,7 @@ type answer struct {
 	status   int
 	buf      []byte
 	begun    bool           // the head was sent
+	broken   bool           // it could not be written
 	encoding string         // of the body, where it is compressed
 	stream   io.WriteCloser // compresses, once begun
 }
@@ -52,11 +53,14 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.send(p)
 }
 
-func (a *answer) send(p []byte) (int, error) {
+func (a *answer) send(p []byte) (n int, err error) {
 	if a.stream != nil {
-		return a.stream.Write(p)
+		n, err = a.stream.Write(p)
+	} else {
+		n, err = a.w.Write(p)
 	}
-	return a.w.Write(p)
+	a.broken = a.broken || err != nil
+	return n, err
 }
 
 // begin sends the head and what has gathered. A body that goes on has no length.
@@ -102,6 +106,7 @@ func (a *answer) finish() error {
 	}
 	if a.stream != nil {
 		err := a.stream.Close()
+		a.broken = a.broken || err != nil
 		recycle(a.encoding, a.stream)
 		a.stream = nil
 		return err

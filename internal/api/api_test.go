@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -129,5 +130,32 @@ func TestQuery(t *testing.T) {
 		if status != tc.status || !strings.Contains(body, tc.want) {
 			t.Errorf("%s\nhas status %d and body %s\nwant %d and %s", tc.path, status, body, tc.status, tc.want)
 		}
+	}
+}
+
+// A brokenWriter is the answer to a client that went away.
+type brokenWriter struct{ *httptest.ResponseRecorder }
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// Clients that went away are no fault that operators should look for.
+func TestClientThatWentAwayIsNoWarning(t *testing.T) {
+	var log strings.Builder
+	a := api.New(api.Options{Gate: newGate(t), Now: now, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	for _, r := range a.Routes() {
+		if r.Pattern != "/v1/query" || r.Method != http.MethodGet {
+			continue
+		}
+		func() {
+			defer func() {
+				if err := recover(); err != http.ErrAbortHandler {
+					t.Errorf("ended with %v", err)
+				}
+			}()
+			r.Handler.ServeHTTP(brokenWriter{httptest.NewRecorder()}, httptest.NewRequest("GET", "/v1/query?q=*", nil))
+		}()
+	}
+	if log.Len() > 0 {
+		t.Error(log.String())
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -264,7 +265,11 @@ func (c *call) json(v any) error {
 func (c *call) fail(err error) {
 	p := exchange.ProblemOf(err)
 	if p.Status >= http.StatusInternalServerError {
-		c.o.Logger.Warn("request failed", "method", c.r.Method, "path", c.r.URL.Path, "status", p.Status, "error", err)
+		level := slog.LevelWarn
+		if c.out.broken || c.r.Context().Err() != nil { // the client went away: that is no fault of ours
+			level = slog.LevelDebug
+		}
+		c.o.Logger.Log(c.r.Context(), level, "request failed", "method", c.r.Method, "path", c.r.URL.Path, "status", p.Status, "error", err)
 	}
 	if c.out.begun || p.Type == exchange.Disconnect {
 		panic(http.ErrAbortHandler)
