@@ -219,40 +219,48 @@ func (g *Gate) publish(b *chunk.Batch, refused []Refusal) {
 		skip[r.Row] = true
 	}
 	copies := make([]chunk.BatchRow, len(b.Rows))
+	told := make(map[string]*Event, 1) // by what is asked: many tails ask for the same
 	for _, s := range w.subs {
-		var rows []chunk.BatchRow
-		for i := range b.Rows {
-			if skip[i] || b.Rows[i].Samples.Len() == 0 || !s.match.Match(b.Rows[i].Dimensions) {
-				continue
+		e := told[s.asked]
+		if e == nil {
+			e = new(Event)
+			for i := range b.Rows {
+				if !skip[i] && b.Rows[i].Samples.Len() > 0 && s.match.Match(b.Rows[i].Dimensions) {
+					if copies[i].Samples.Len() == 0 {
+						copies[i].Dimensions = b.Rows[i].Dimensions
+						copies[i].Samples.Append(b.Rows[i].Samples)
+					}
+					e.add(&copies[i])
+				}
 			}
-			if copies[i].Dimensions == nil {
-				copies[i].Dimensions = b.Rows[i].Dimensions
-				copies[i].Samples.Append(b.Rows[i].Samples)
-			}
-			rows = append(rows, copies[i])
+			told[s.asked] = e
 		}
-		if len(rows) > 0 {
-			s.put(rows)
-		}
+		s.put(*e)
 	}
 }
 
-// put appends an event, and drops the oldest ones where memory demands it. Rows that are too much
-// by themselves are missed before it.
-func (r *ring) put(rows []chunk.BatchRow) {
-	var e Event
+// add adds a row. One that is too much by itself, or after the others, is missed.
+func (e *Event) add(row *chunk.BatchRow) {
+	n, size := int64(row.Samples.Len()), rowSize(row)
+	if e.bytes+size > maxRing {
+		e.Missed += n
+		return
+	}
+	e.Rows = append(e.Rows, *row)
+	e.bytes += size
+	e.n += n
+}
+
+// put appends an event, and drops the oldest ones where memory demands it. What the event misses
+// itself is missed before it.
+func (r *ring) put(e Event) {
+	if e.n+e.Missed == 0 {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range rows {
-		n, size := int64(rows[i].Samples.Len()), rowSize(&rows[i])
-		r.total += n
-		if e.bytes+size <= maxRing {
-			e.Rows = append(e.Rows, rows[i])
-			e.bytes += size
-			e.n += n
-		}
-	}
-	if e.before = r.total - e.n; e.n > 0 {
+	r.total += e.n + e.Missed
+	if e.before, e.Missed = r.total-e.n, 0; e.n > 0 {
 		r.events = append(r.events, e)
 		r.bytes += e.bytes
 	}
