@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -112,10 +113,17 @@ func (r *Receiver) ownRead(w *ownWrite) error {
 		return err
 	}
 	f := r.own[name]
-	for p := range w.URL.Query() {
+	parameters, err := url.ParseQuery(w.URL.RawQuery) // URL.Query leaves out what it does not understand
+	if err != nil {
+		return fmt.Errorf("%w: the URL's parameters: %w; write %%3B for a semicolon, %%25 for a percent sign", errOwn, err)
+	}
+	for p, values := range parameters {
 		if p != "format" && !slices.Contains(f.parameters, p) {
 			return fmt.Errorf("%w: format %s has no parameter %q, only %s", errOwn, name, p,
 				strings.Join(append([]string{"format"}, f.parameters...), ", "))
+		}
+		if len(values) > 1 && p != "set" && p != "value" && p != "dimension" {
+			return fmt.Errorf("%w: parameter %s is given %d times", errOwn, p, len(values))
 		}
 	}
 	return f.read(w)

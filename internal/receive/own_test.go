@@ -47,7 +47,7 @@ func TestOwnWrite(t *testing.T) {
 			[]string{`{h="a", metric="v", site="north"} float64 1000000=1 2000000=3`, `{h="a", metric="w", site="north"} float64 1000000=2 2000000=4`},
 		},
 		"csv in a zone, of integers": {
-			"/v1/write?time=1&value=2&kind=int64&layout=02.01.2006+15:04&zone=Europe/Berlin&delimiter=;&no-header", "text/csv", "01.01.1970 01:00;5\n",
+			"/v1/write?time=1&value=2&kind=int64&layout=02.01.2006+15:04&zone=Europe/Berlin&delimiter=%3B&no-header", "text/csv", "01.01.1970 01:00;5\n",
 			200, `{"stored":1}`,
 			[]string{`{metric="2"} int64 0=5`},
 		},
