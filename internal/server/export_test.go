@@ -38,3 +38,11 @@ func SecretIn(header string) string {
 	_, secret := authorization(header)
 	return secret
 }
+
+// Routes returns the routes that are served once the store is open, as METHOD PATTERN.
+func (s *Server) Routes() (all []string) {
+	for _, r := range s.routes(s.opened.Load()) {
+		all = append(all, r.Method+" "+r.Pattern)
+	}
+	return all
+}
