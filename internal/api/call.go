@@ -120,9 +120,9 @@ func (c *call) readBody() error {
 
 // readJSON gathers the members of an object.
 func (c *call) readJSON(body []byte) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return wrong("the body", "it is no JSON object: %w", err)
+	members, err := exchange.Members(body)
+	if err != nil {
+		return err
 	}
 	for name, raw := range members {
 		var list []json.RawMessage

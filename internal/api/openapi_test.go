@@ -46,6 +46,8 @@ var calls = map[string][]struct {
 		{"/v1/query", "application/json", `{"q":"metric:cpu | mean","from":"-2h"}`, 200},
 		{"/v1/query?time=ns", "text/plain", "metric:version | last", 200},
 		{"/v1/query", "application/json", `{"q":{}}`, 400},
+		{"/v1/query", "application/json", `{"q":"a","q":"b"}`, 400},
+		{"/v1/query?tz=UTC", "application/json", `{"q":"a","tz":"UTC"}`, 400},
 		{"/v1/query", "application/xml", `<q/>`, 415},
 	},
 	"explain":       {{"/v1/explain?q=*&analyze=true", "", "", 200}, {"/v1/explain?q=*&format=table", "", "", 200}, {"/v1/explain?q=*&analyze=x", "", "", 400}},

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/http"
@@ -140,12 +141,8 @@ func (c *call) read(params []string) error {
 	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, maxForm)
 	if c.r.Header.Get("Content-Type") == "application/json" {
 		c.args = c.r.URL.Query()
-		var body map[string]any
-		if err := json.NewDecoder(c.r.Body).Decode(&body); err != nil {
-			return &exchange.ParameterError{Name: "the body", Reason: fmt.Errorf("it is no JSON object: %w", err)}
-		}
-		for name, v := range body {
-			c.args.Set(name, fmt.Sprint(v))
+		if err := c.readJSON(); err != nil {
+			return err
 		}
 	} else {
 		if err := c.r.ParseForm(); err != nil {
@@ -153,9 +150,34 @@ func (c *call) read(params []string) error {
 		}
 		c.args = c.r.Form
 	}
-	for name := range c.args {
+	for name, values := range c.args {
 		if !slices.Contains(params, name) {
 			return &exchange.ParameterError{Name: name, Reason: fmt.Errorf("there is no such parameter; there are %q", params)}
+		}
+		if len(values) > 1 {
+			return &exchange.ParameterError{Name: name, Reason: fmt.Errorf("given %d times", len(values))}
+		}
+	}
+	return nil
+}
+
+// readJSON adds the members of a body that is an object.
+func (c *call) readJSON() error {
+	body, err := io.ReadAll(c.r.Body)
+	if err != nil {
+		return &exchange.ParameterError{Name: "the body", Reason: err}
+	}
+	members, err := exchange.Members(body)
+	if err != nil {
+		return err
+	}
+	for name, raw := range members {
+		var v any
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return &exchange.ParameterError{Name: name, Reason: err}
+		}
+		if v != nil {
+			c.args.Add(name, fmt.Sprint(v))
 		}
 	}
 	return nil

@@ -39,6 +39,8 @@ var documented = []struct {
 	{"POST", "/v1/restore", "application/json", `{"selector":"*"}`, 404},
 	{"POST", "/v1/backup?name=nightly&keep=2", "", "", 200},
 	{"POST", "/v1/backup", "application/json", `{"name":"nightly","full":true}`, 200},
+	{"POST", "/v1/backup", "application/json", `{"name":"nightly","name":"weekly"}`, 400},
+	{"POST", "/v1/backup?name=weekly", "application/json", `{"name":"nightly"}`, 400},
 	{"POST", "/v1/backup?keep=none", "", "", 400},
 	{"GET", "/v1/backups?name=nightly&verify=true", "", "", 200},
 	{"GET", "/v1/backups?verify=perhaps", "", "", 400},
