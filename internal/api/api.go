@@ -24,7 +24,7 @@ type Options struct {
 	Version   string
 	Others    []access.Route   // of the server, to be named where a route is not known
 	CORS      []string         // origins whose pages may ask; "*" is all of them; none by default
-	Exports   int              // at once; 0 means 4
+	Exports   int              // at once; 0 means 4, less than that no bound
 	Heartbeat time.Duration    // between signs of life of a tail; 0 means 15 s
 	Done      <-chan struct{}  // when it is closed, tails end; may be nil
 	Now       func() time.Time // nil means time.Now
@@ -35,7 +35,7 @@ type Options struct {
 type API struct {
 	o         Options
 	started   time.Time
-	exports   chan struct{} // has one for each that runs
+	exports   chan struct{} // has one for each that runs; nil where there is no bound
 	endpoints []endpoint
 	asJSON    func() ([]byte, error) // the document that describes it
 }
@@ -51,10 +51,13 @@ func New(o Options) *API {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = 15 * time.Second
 	}
-	if o.Exports <= 0 {
+	if o.Exports == 0 {
 		o.Exports = 4
 	}
-	a := &API{o: o, started: o.Now(), exports: make(chan struct{}, o.Exports), asJSON: sync.OnceValues(jsonDocument)}
+	a := &API{o: o, started: o.Now(), asJSON: sync.OnceValues(jsonDocument)}
+	if o.Exports > 0 {
+		a.exports = make(chan struct{}, o.Exports)
+	}
 	a.endpoints = a.table()
 	return a
 }

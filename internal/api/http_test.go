@@ -308,6 +308,13 @@ func TestExportsAreBounded(t *testing.T) {
 	}
 }
 
+func TestExportsWithoutBound(t *testing.T) {
+	s := newServer(t, api.Options{Exports: -1}, nil)
+	if status, body := get(t, s, "/v1/export?selector=*"); status != 200 || strings.Count(body, "\n") != 5 {
+		t.Fatal(status, body)
+	}
+}
+
 func TestCursor(t *testing.T) {
 	g := newGate(t)
 	wide(t, g, 25)

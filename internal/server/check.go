@@ -220,6 +220,7 @@ func (k *checker) limits() {
 	}{
 		{"limits.series", c.Limits.Series},
 		{"limits.new_series_per_minute", c.Limits.NewSeriesPerMinute},
+		{"limits.exports", int64(c.Limits.Exports)},
 		{"limits.queries", int64(c.Limits.Queries)},
 		{"limits.queue", int64(c.Limits.Queue)},
 		{"limits.query_observations", c.Limits.QueryObservations},

@@ -81,6 +81,7 @@ type Limits struct {
 	Series             int64    `yaml:"series"`
 	NewSeriesPerMinute int64    `yaml:"new_series_per_minute"`
 	InFlight           Size     `yaml:"in_flight"`
+	Exports            int      `yaml:"exports"`
 	Queries            int      `yaml:"queries"`
 	Queue              int      `yaml:"queue"`
 	QueueTime          Duration `yaml:"queue_time"`
@@ -143,7 +144,7 @@ func Defaults() *Config {
 		Data:   "./chronodex-data",
 		Listen: Listen{HTTP: "127.0.0.1:9428"},
 		Limits: Limits{
-			Body: 64 << 20, Series: 10_000_000, NewSeriesPerMinute: 1_000_000, InFlight: 128 << 20, Queries: 16, Queue: 256,
+			Body: 64 << 20, Series: 10_000_000, NewSeriesPerMinute: 1_000_000, InFlight: 128 << 20, Exports: 4, Queries: 16, Queue: 256,
 			QueueTime: Duration(10 * time.Second), QueryTime: Duration(2 * time.Minute), QueryMemory: 512 << 20, QueriesMemory: 1 << 30,
 			QueryObservations: 10_000_000_000, QueryBytes: 16 << 30, FreeDisk: 256 << 20, Connections: 1024,
 		},

@@ -56,6 +56,7 @@ shutdown_timeout: 500ms
 		{"limits.series", c.Limits.Series, int64(1e6)},
 		{"limits.query_time", c.Limits.QueryTime, server.Duration(90 * time.Second)},
 		{"limits.queries, no bound", c.Limits.Queries, 0},
+		{"limits.exports, not said", c.Limits.Exports, 4},
 		{"limits.connections, not said", c.Limits.Connections, 1024},
 		{"retention[1].age", c.Retention[1].Age, server.Duration(2 * year)},
 		{"auth.tokens[0].set", c.Auth.Tokens[0].Set["site"], "north"},

@@ -10,7 +10,7 @@ import (
 )
 
 // fixed are the keys that only a restart changes: a section stands for all in it.
-var fixed = []string{"data", "listen", "web", "store", "self", "graphite", "collectd", "pprof", "log.format", "log.slow_query", "limits.body", "auth.listeners"}
+var fixed = []string{"data", "listen", "web", "store", "self", "graphite", "collectd", "pprof", "log.format", "log.slow_query", "limits.body", "limits.exports", "auth.listeners"}
 
 // errNoReload means that there is nothing to read a configuration from.
 var errNoReload = errors.New("this server has no configuration that could be read again")

@@ -18,9 +18,16 @@ func (s *Server) routes(v *service) []access.Route {
 		v.receiver.Routes(),
 		s.newKeeping(v).Routes(),
 	)
+	c := s.config.Load()
+	exports := c.Limits.Exports
+	if exports == 0 {
+		exports = -1 // no bound
+	}
 	return slices.Concat(
 		own,
-		api.New(api.Options{Gate: v.gate, Version: s.o.Version, Others: own, CORS: s.config.Load().Web.CORS, Done: s.done, Now: s.o.Now, Logger: s.log}).Routes(),
+		api.New(api.Options{
+			Gate: v.gate, Version: s.o.Version, Others: own, CORS: c.Web.CORS, Exports: exports, Done: s.done, Now: s.o.Now, Logger: s.log,
+		}).Routes(),
 	)
 }
 
