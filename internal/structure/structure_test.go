@@ -21,23 +21,18 @@ const module = "github.com/chronodex/chronodex"
 var floors = map[string]int{
 	"codec": 0, "internal/vfs": 0, "internal/testseries": 0, "internal/structure": 0,
 	"chunk/blockpb": 0, "codec/internal/genunpack": 0, "internal/literal": 0,
-	"chunk": 1, "internal/wal": 1,
+	"chunk": 1, "internal/wal": 1, "internal/jsontext": 1,
 	"index": 2, "analytics": 2, "internal/segment": 2,
-	"shard": 3, "query": 3, "internal/ingest/lineproto": 5,
-	"internal/access": 3,
+	"shard": 3, "query": 3, "internal/access": 3,
 	"internal/ingest": 4, "internal/render": 4, "internal/demo": 4, "internal/gate": 4,
-	"internal/exchange": 5, "internal/export": 5,
-	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols too
-	"internal/ingest/otlp":      5, "internal/ingest/arrowin": 5,
+	"internal/ingest/gather":    4,
+	"internal/ingest/promwrite": 4, // its forms of histograms, exemplars and metadata are those of other protocols, too
+	"internal/ingest/arrowin":   5, "internal/ingest/collectd": 5, "internal/ingest/graphite": 5,
+	"internal/ingest/lineproto": 5, "internal/ingest/opentsdb": 5, "internal/ingest/otlp": 5,
 	"internal/ingest/promtext": 5,
-	// 5: internal/ingest/… decoders of wire protocols
-
-	// what decoders of wire protocols share, and the decoders
-	"internal/jsontext": 1, "internal/ingest/gather": 4, "internal/ingest/graphite": 5, "internal/ingest/opentsdb": 5, "internal/ingest/collectd": 5,
-
-	"internal/backup":  5,
-	"internal/receive": 6, "internal/api": 6, "internal/client": 6,
-	"internal/scrape": 6, "internal/keep": 6, "internal/source": 6,
+	"internal/backup":          5, "internal/exchange": 5, "internal/export": 5,
+	"internal/api": 6, "internal/client": 6, "internal/keep": 6, "internal/receive": 6,
+	"internal/scrape": 6, "internal/source": 6,
 	"internal/server": 7,
 	"internal/bench":  8, "internal/bench/service": 8,
 	"cmd/chronodex": 9,
@@ -64,6 +59,9 @@ var doors = map[string][]string{
 	"github.com/prometheus/exporter-toolkit":         {"internal/server"},
 	"github.com/prometheus/client_golang/prometheus": {"internal/server"},
 	"github.com/coreos/go-systemd":                   {"internal/server"},
+	"github.com/prometheus/client_golang/exp":        {"internal/receive"},
+	"github.com/prometheus/common":                   {"internal/ingest/promtext", "internal/scrape"},
+	"github.com/prometheus/prometheus":               {"internal/ingest/promwrite", "internal/ingest/promtext", "internal/ingest/otlp", "internal/scrape", "internal/source"},
 	"golang.org/x/crypto":                            {"internal/server"},
 	"golang.org/x/sys":                               {"internal/vfs", "cmd/chronodex"},
 	"unsafe":                                         {"codec"},
