@@ -100,7 +100,7 @@ func (k *checker) listeners() {
 // auth checks tokens, users, and the rights of everybody else.
 func (k *checker) auth() {
 	a := &k.c.Auth
-	names := map[string]bool{}
+	names, secrets := map[string]bool{}, map[[sha256.Size]byte]string{}
 	for i, t := range a.Tokens {
 		path := fmt.Sprintf("auth.tokens[%d]", i)
 		k.require(t.Name != "", path+".name", "want a name, by which logs call who has the token")
@@ -114,8 +114,12 @@ func (k *checker) auth() {
 		}
 		if given != 1 {
 			k.fail(path, "want one of token, token_file and sha256, not %d", given)
-		} else if _, err := t.digest(); err != nil {
+		} else if sum, err := t.digest(); err != nil {
 			k.fail(path, "%v", err)
+		} else if other, ok := secrets[sum]; ok {
+			k.fail(path, "its secret is that of %q: who has it would be one of the two", other)
+		} else {
+			secrets[sum] = t.Name
 		}
 		k.identity(path, t.Rights, t.Within, t.Set)
 	}

@@ -100,6 +100,7 @@ func TestWhatIsWrongWithAConfig(t *testing.T) {
 		"no web config":    {"web: {config_file: none.yml}", `FILE:1: web.config_file: DIR/none.yml: open DIR/none.yml: no such file or directory`},
 		"short token":      {"auth: {tokens: [{name: a, token: abc, rights: [read]}]}", `FILE:1: auth.tokens[0]: a token has at least 8 letters; openssl rand -hex 32 makes a good one`},
 		"two secrets":      {"auth: {tokens: [{name: a, token: abcdefgh, sha256: aa, rights: [read]}]}", `FILE:1: auth.tokens[0]: want one of token, token_file and sha256, not 2`},
+		"one secret twice": {"auth: {tokens: [{name: a, token: abcdefgh, rights: [read]}, {name: b, token: abcdefgh, rights: [all]}]}", `FILE:1: auth.tokens[1]: its secret is that of "a": who has it would be one of the two`},
 		"no secret":        {"auth: {tokens: [{name: a, rights: [read]}]}", `FILE:1: auth.tokens[0]: want one of token, token_file and sha256, not 0`},
 		"sha256":           {"auth: {tokens: [{name: a, sha256: xyz, rights: [read]}]}", `FILE:1: auth.tokens[0]: sha256: want 64 hexadecimal digits, as sha256sum prints them`},
 		"no such file":     {"auth: {tokens: [{name: a, token_file: no, rights: [read]}]}", `FILE:1: auth.tokens[0]: token_file: open DIR/no: no such file or directory`},
