@@ -202,7 +202,7 @@ func (s *Shard) retain(ctx context.Context, now time.Time) error {
 		if err := s.logDeletion(ctx, span, p.masked); err != nil {
 			return fmt.Errorf("shard %d: %w", s.number, err)
 		}
-		s.logger.Info("series have reached their age", "partition", span, "series", p.masked.GetCardinality())
+		s.logger.Info("series have reached their age", "partition", span.String(), "series", p.masked.GetCardinality())
 	}
 	if err := s.drop(ctx, gone); err != nil {
 		return err
@@ -228,7 +228,7 @@ func (s *Shard) drop(ctx context.Context, gone []*segmentFile) error {
 	}
 	for _, g := range gone {
 		g.obsolete.Store(true)
-		s.logger.Info("segment dropped, all in it has reached its age", "file", g.path, "span", g.span)
+		s.logger.Info("segment dropped, all in it has reached its age", "file", g.path, "span", g.span.String())
 	}
 	s.updateIndex(ctx)
 	return nil
