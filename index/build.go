@@ -28,11 +28,34 @@ type batch struct {
 	words    map[string]*termDocs
 	byField  map[string][]*termDocs
 	current  []*termDocs // what is left of a field
+
+	last    []*keyword // of the document before, by place: the next one often has the same
+	scratch []word
+	room    struct { // many share an allocation
+		keywords []keyword
+		terms    []termDocs
+		lists    []*termDocs
+		docs     []uint32
+	}
+}
+
+// roomLen is how many share an allocation.
+const roomLen = 1 << 10
+
+// take returns n elements of room, for which it makes more where there are too few.
+func take[T any](room *[]T, n int) []T {
+	if len(*room) < n {
+		*room = make([]T, max(n, roomLen))
+	}
+	out := (*room)[:n:n]
+	*room = (*room)[n:]
+	return out
 }
 
 // A keyword is the one term of a dimension's field, and the words of it.
 type keyword struct {
 	termDocs
+	name  string
 	words []*termDocs
 }
 
@@ -45,11 +68,12 @@ type termDocs struct {
 // newBatch numbers docs as they are.
 func newBatch(docs []Doc) *batch {
 	b := &batch{
-		keywords: map[chunk.Dimension]*keyword{}, words: map[string]*termDocs{}, byField: map[string][]*termDocs{},
+		keywords: make(map[chunk.Dimension]*keyword, len(docs)), words: make(map[string]*termDocs, len(docs)),
+		byField: map[string][]*termDocs{},
 	}
 	for i, doc := range docs {
-		for _, pair := range doc.Dimensions {
-			k := b.keyword(pair)
+		for place, pair := range doc.Dimensions {
+			k := b.keywordAt(place, pair)
 			k.docs = append(k.docs, uint32(i))
 			for _, w := range k.words {
 				if n := len(w.docs); n == 0 || w.docs[n-1] != uint32(i) {
@@ -64,23 +88,42 @@ func newBatch(docs []Doc) *batch {
 	return b
 }
 
-func (b *batch) keyword(pair chunk.Dimension) *keyword {
-	k := b.keywords[pair]
-	if k != nil {
+// keywordAt returns the keyword of the pair at a place of a document.
+func (b *batch) keywordAt(place int, pair chunk.Dimension) *keyword {
+	if place == len(b.last) {
+		b.last = append(b.last, nil)
+	}
+	if k := b.last[place]; k != nil && k.term == pair.Value && k.name == pair.Name {
 		return k
 	}
-	k = &keyword{termDocs: termDocs{term: pair.Value}}
-	b.keywords[pair] = k
+	k := b.keywords[pair]
+	if k == nil {
+		k = b.keyword(pair)
+		b.keywords[pair] = k
+	}
+	b.last[place] = k
+	return k
+}
+
+// keyword returns a new keyword.
+func (b *batch) keyword(pair chunk.Dimension) *keyword {
+	k := &take(&b.room.keywords, 1)[0]
+	k.name, k.term, k.docs = pair.Name, pair.Value, take(&b.room.docs, 1)[:0]
 	field := valuePrefix + pair.Name
 	b.byField[field] = append(b.byField[field], &k.termDocs)
-	for _, text := range Words(pair.Value) {
-		w := b.words[text]
+	b.scratch = appendWords(b.scratch[:0], pair.Value)
+	k.words = take(&b.room.lists, len(b.scratch))[:0]
+	for _, text := range b.scratch {
+		w := b.words[text.text]
 		if w == nil {
-			w = &termDocs{term: text}
-			b.words[text] = w
+			w = &take(&b.room.terms, 1)[0]
+			w.term, w.docs = text.text, take(&b.room.docs, 1)[:0]
+			b.words[text.text] = w
 			b.byField[wordsField] = append(b.byField[wordsField], w)
 		}
-		k.words = append(k.words, w)
+		if !slices.Contains(k.words, w) {
+			k.words = append(k.words, w)
+		}
 	}
 	return k
 }

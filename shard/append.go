@@ -348,9 +348,33 @@ func (s *Shard) inTurn(seq uint64, f func()) {
 	s.turn.Broadcast()
 }
 
+// sparseHeads is how many times as much memory heads may take that have few observations of each of
+// very many series: sealed sooner they make tiny chunks, which take longer to write, and then to
+// merge, than all else that is done for an observation.
+const sparseHeads = 3
+
+// fullAt returns the memory at which heads are full.
+func (s *Set) fullAt() int64 {
+	for _, sh := range s.shards {
+		sh.mu.Lock()
+		active, sealing := sh.cur.active, sh.cur.sealing
+		sh.mu.Unlock()
+		if !active.sparse() || sealing != nil && !sealing.sparse() {
+			return s.o.HeadBytes
+		}
+	}
+	return sparseHeads * s.o.HeadBytes
+}
+
+// hasRoom reports whether heads may grow: they hold less than HeadBytes beyond what makes them full.
+func (s *Set) hasRoom() bool {
+	bytes := s.headBytes.Load()
+	return bytes < 2*s.o.HeadBytes || bytes < s.o.HeadBytes+s.fullAt()
+}
+
 // addHeadBytes notes that heads grew, and has the largest one sealed where they are full.
 func (s *Set) addHeadBytes(n int64) {
-	if s.headBytes.Add(n) < s.o.HeadBytes {
+	if bytes := s.headBytes.Add(n); bytes < s.o.HeadBytes || bytes < s.fullAt() {
 		return
 	}
 	var largest *Shard
@@ -368,14 +392,14 @@ func (s *Set) addHeadBytes(n int64) {
 	}
 }
 
-// waitForRoom waits while heads hold twice the memory they should. Where sealing has failed before, as
+// waitForRoom waits while heads hold much more memory than they should. Where sealing has failed before, as
 // on a full disk, it is tried once more.
 func (s *Set) waitForRoom(ctx context.Context) error {
-	for tried := false; s.headBytes.Load() >= 2*s.o.HeadBytes; tried = true {
+	for tried := false; !s.hasRoom(); tried = true {
 		s.roomMu.Lock()
 		room := s.room
 		s.roomMu.Unlock()
-		if s.headBytes.Load() < 2*s.o.HeadBytes {
+		if s.hasRoom() {
 			return nil
 		}
 		for _, sh := range s.shards {

@@ -187,6 +187,13 @@ func (h *head) size() (rows, bytes int64) {
 	return h.count, h.bytes
 }
 
+// sparse reports whether a series has few observations in h, on average.
+func (h *head) sparse() bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	return h.count <= chainRows/2*int64(len(h.chains)+len(h.columns))
+}
+
 // refs returns snapshots of all series that have observations, and their ordinals.
 func (h *head) refs() (ordinals []uint32, refs []headRef) {
 	h.mu.RLock()

@@ -23,7 +23,7 @@ type Options struct {
 	FS        vfs.FS                  // where files live; nil means the operating system
 	Shards    int                     // of a new store; 0 means one a core, at least two and at most 16
 	Partition time.Duration           // width in time of a segment of a new store; 0 means 30 days
-	HeadBytes int64                   // memory for observations not yet sealed, all shards together; 0 means 256 MiB
+	HeadBytes int64                   // memory for observations not yet sealed, all shards together, three times as much where each of very many series has few; 0 means 256 MiB
 	SealAfter time.Duration           // a head that hardly grows for so long is sealed, and any head after twelve times as long; 0 means 5 minutes
 	Retention time.Duration           // age of what no policy matches; 0 keeps it forever; see Set.SetRetention
 	Policies  []Policy                // as of Set.SetRetention
