@@ -144,10 +144,11 @@ func (s *Shard) tellReplay() (told func(bytes int), done func()) {
 
 // openBeside opens for reading, while another process may be writing: what was read counts if the
 // manifest is still the same afterwards, since nothing that it needs is removed before it is
-// replaced.
+// replaced. A file of the log may go a moment later, when the manifest does not need it any more.
 func (s *Shard) openBeside() error {
+	const tries = 20
 	var err error
-	for range 20 {
+	for try := range tries {
 		if err = s.load(); err == nil {
 			err = s.replayBeside()
 		}
@@ -158,7 +159,7 @@ func (s *Shard) openBeside() error {
 		if err2 != nil {
 			return err2
 		}
-		if again.generation == s.m.generation {
+		if again.generation == s.m.generation && (err == nil || try == tries-1) {
 			if lost := s.checkSynced(); lost != nil {
 				s.logDamage(lost)
 			}
