@@ -36,6 +36,7 @@ type csvDecoder struct {
 	is     []csvColumn // what they hold; nil until the first record is read
 	ahead  []byte      // the text from the current record on, while is is nil
 	final  bool        // nothing follows ahead
+	headAt int64       // line of the header
 	time   int         // column of the time
 	kindAt int         // column of the kind, or −1
 	kind   chunk.Kind
@@ -104,8 +105,8 @@ func (d *csvDecoder) decode(data []byte, final bool) (int, error) {
 		if err == nil && !(len(d.fields) == 1 && len(d.fields[0]) == 0) {
 			err = d.record()
 		}
-		if fatal := (*headerError)(nil); errors.As(err, &fatal) {
-			return n, &LineError{File: d.c.file, Line: d.c.line, Reason: fatal.error}
+		if fatal := (*HeaderError)(nil); errors.As(err, &fatal) {
+			return n, &LineError{File: d.c.file, Line: d.c.line, Reason: fatal}
 		}
 		if err != nil {
 			if err = d.c.bad(err); err != nil {
@@ -114,13 +115,27 @@ func (d *csvDecoder) decode(data []byte, final bool) (int, error) {
 		}
 		d.c.line += int64(lines) - 1
 	}
+	if final && d.o.CSV.NeedRecords && d.is == nil && d.names != nil && !d.isExport() {
+		reason := malformed("no record follows the header, %q", d.names)
+		return n, &LineError{File: d.c.file, Line: d.headAt, Reason: &HeaderError{reason}}
+	}
 	return n, nil
 }
 
-// A headerError makes the whole source unreadable.
-type headerError struct{ error }
+// A HeaderError makes a whole CSV source unreadable: it is not known which of its columns are what.
+// It wraps [ErrFormat].
+type HeaderError struct{ reason error }
 
-func (e *headerError) Unwrap() error { return e.error }
+// Error names what is missed, and the columns that there are.
+func (e *HeaderError) Error() string { return e.reason.Error() }
+
+// Unwrap returns the reason.
+func (e *HeaderError) Unwrap() error { return e.reason }
+
+// isExport reports whether the header is that of our own export, which is whole without records.
+func (d *csvDecoder) isExport() bool {
+	return len(d.names) >= 3 && slices.Equal(d.names[:3], exportHead) && d.o.CSV.Time == "" && len(d.o.CSV.Values) == 0
+}
 
 // split cuts the record at the head of data into d.fields. It returns the record's bytes, newline
 // included, and lines; no bytes where the record is not whole.
@@ -224,6 +239,7 @@ func (d *csvDecoder) restOfLine(data []byte, n, lines int, why string) (int, int
 // record reads d.fields, as a header or as observations.
 func (d *csvDecoder) record() error {
 	if d.names == nil {
+		d.headAt = d.c.line
 		for i, f := range d.fields {
 			if d.o.CSV.NoHeader {
 				d.names = append(d.names, strconv.Itoa(i+1))
@@ -237,7 +253,7 @@ func (d *csvDecoder) record() error {
 	}
 	if d.is == nil {
 		if err := d.plan(); err != nil {
-			return &headerError{err}
+			return &HeaderError{err}
 		}
 	}
 	if len(d.fields) != len(d.names) {
@@ -327,7 +343,7 @@ func (d *csvDecoder) plan() error {
 	}
 	o := &d.o.CSV
 	d.metric = slices.ContainsFunc(d.c.set, func(p chunk.Dimension) bool { return p.Name == chunk.MetricName })
-	if len(d.names) >= 3 && slices.Equal(d.names[:3], exportHead) && o.Time == "" && len(o.Values) == 0 {
+	if d.isExport() {
 		d.is[0], d.is[1], d.is[2], d.kindAt, d.metric = csvTime, csvKind, csvValue, 1, true
 		for i := 3; i < len(d.is); i++ {
 			d.is[i] = csvDimension
@@ -374,16 +390,33 @@ func (d *csvDecoder) planTime() error {
 			return malformed("no column %q for the time; the columns are %q", name, d.names)
 		}
 	} else {
-		d.time = max(0, slices.IndexFunc(d.names, func(n string) bool {
+		d.time = slices.IndexFunc(d.names, func(n string) bool {
 			switch string(bytes.ToLower(bytes.Trim([]byte(n), " _@"))) {
 			case "time", "timestamp", "date", "datetime", "ts":
 				return true
 			}
 			return false
-		}))
+		})
+		if d.time < 0 && !d.timesFirst() {
+			return malformed("no column with times among %q: none is called time, timestamp, date, datetime or ts, and the first has none", d.names)
+		}
+		d.time = max(0, d.time)
 	}
 	d.is[d.time] = csvTime
 	return nil
+}
+
+// timesFirst reports whether the first column has a time in any of the first records. Where it has
+// none, no record could be stored, and one error says more than one for each of them.
+func (d *csvDecoder) timesFirst() bool {
+	found := false
+	d.peek(func(fields [][]byte) {
+		if !found {
+			_, err := d.clock.parse(fields[0])
+			found = err == nil
+		}
+	})
+	return found
 }
 
 // planRest takes the columns that nothing was said of: where values were not named, a column holds
@@ -418,18 +451,8 @@ const surveyed = 1000
 // that are neither that nor empty.
 func (d *csvDecoder) survey() (good, bad []int) {
 	good, bad = make([]int, len(d.names)), make([]int, len(d.names))
-	probe := csvDecoder{comma: d.comma}
-	rest := d.ahead
-	for range surveyed {
-		n, _, err := probe.split(rest, d.final)
-		if n == 0 {
-			break
-		}
-		rest = rest[n:]
-		if err != nil || len(probe.fields) != len(d.names) {
-			continue
-		}
-		for i, f := range probe.fields {
+	d.peek(func(fields [][]byte) {
+		for i, f := range fields {
 			switch {
 			case len(f) == 0:
 			case parses(d.kind, f):
@@ -438,6 +461,22 @@ func (d *csvDecoder) survey() (good, bad []int) {
 				bad[i]++
 			}
 		}
-	}
+	})
 	return good, bad
+}
+
+// peek calls f with the first records that have as many fields as the header.
+func (d *csvDecoder) peek(f func(fields [][]byte)) {
+	probe := csvDecoder{comma: d.comma}
+	rest := d.ahead
+	for range surveyed {
+		n, _, err := probe.split(rest, d.final)
+		if n == 0 {
+			break
+		}
+		rest = rest[n:]
+		if err == nil && len(probe.fields) == len(d.names) {
+			f(probe.fields)
+		}
+	}
 }

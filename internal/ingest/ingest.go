@@ -45,6 +45,8 @@ type CSVOptions struct {
 	Location   *time.Location // of times that name no zone; nil means UTC
 	Comma      byte           // between fields; 0 means guess among , ; tab and |
 	NoHeader   bool           // the first line is a record
+
+	NeedRecords bool // a header without records is an error, a [*HeaderError], unless our own export wrote it
 }
 
 // A LineError is a bad line of a source.

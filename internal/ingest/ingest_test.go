@@ -188,6 +188,12 @@ a.csv:4: column "mem": "n/a" is not a value of kind float64: malformed input`,
 			text: "time,v,v\n2026-01-01,1,2\n",
 			want: `error: a.csv:2: two columns of values are named "v": malformed input`,
 		},
+		"csv without times": {
+			file: "a.csv",
+			text: "host,load\na,1\nb,2\n",
+			want: `error: a.csv:2: no column with times among ["host" "load"]: none is called time, timestamp, date, datetime or ts, and the first has none: malformed input`,
+		},
+		"csv with a header only": {file: "a.csv", text: "host,load\n", want: ""},
 		"csv without values": {
 			file: "README.csv",
 			text: "time,a\nx,y\n",

@@ -55,6 +55,19 @@ func TestOwnWrite(t *testing.T) {
 			"/v1/write?format=influx", "", "cpu,host=a user=1i 5\n", 200, `{"stored":1}`,
 			[]string{`{field="user", host="a", measurement="cpu", metric="cpu_user"} int64 5=1`},
 		},
+		"csv that is none": {
+			"/v1/write?format=csv", "", "garbage\n", 400,
+			`line 1: no record follows the header, [\"garbage\"]: malformed input; name columns by time=COLUMN and value=COLUMN, say no-header`, nil,
+		},
+		"csv with a header only":      {"/v1/write?format=csv&time=t&value=v", "", "\nt,v", 400, `line 2: no record follows the header`, nil},
+		"csv of an export of nothing": {"/v1/write?format=csv", "", "time,kind,value,host\n", 200, `{"stored":0}`, nil},
+		"csv without times": {
+			"/v1/write?format=csv", "", "host,load\na,1\nb,2\n", 400, `line 2: no column with times among [\"host\" \"load\"]: none is called time,`, nil,
+		},
+		"csv without values": {"/v1/write?format=csv", "", "time,host\n1,a\n", 400, `line 2: no column with values among [\"time\" \"host\"]`, nil},
+		"csv with times first, by any name": {
+			"/v1/write?format=csv", "", "at,load\n-,1\n7,2\n", 400, `"stored":1,"refused":1,"errors":[{"line":2,`, []string{`{metric="load"} float64 7000000000=2`},
+		},
 		"nothing": {"/v1/write?format=ndjson", "", "", 200, `{"stored":0}`, nil},
 		"a bad line among good ones": {
 			"/v1/write?format=influx", "", "cpu a=1 5\nnonsense\ncpu a=2 6\n", 400, `"stored":2,"refused":1,"errors":[{"line":2,`,

@@ -36,6 +36,7 @@ func (r *Receiver) ownText(format string, types ...string) ownFormat {
 		if err != nil {
 			return fmt.Errorf("%w: %w", errOwn, err)
 		}
+		o.CSV.NeedRecords = true
 		o.Format, o.Now, o.MaxBytes = format, r.o.Now().UnixNano(), inflation*r.o.MaxBody
 		o.Skipped = func(e *ingest.LineError) { w.describe(exchange.Refusal{Line: e.Line, Detail: e.Reason.Error()}) }
 		text, err := w.stream()
@@ -55,12 +56,15 @@ func (w *ownWrite) decode(text io.Reader, o ingest.Options) error {
 		return stop
 	})
 	w.refused += sum.Skipped
-	line := (*ingest.LineError)(nil)
+	line, header := (*ingest.LineError)(nil), (*ingest.HeaderError)(nil)
 	switch {
 	case err == nil || stop != nil:
 		return stop
 	case w.text.err != nil:
 		return w.text.err
+	case errors.As(err, &header) && errors.As(err, &line):
+		return fmt.Errorf("%w: line %d: %w; name columns by time=COLUMN and value=COLUMN, say no-header where the first line is "+
+			"a record, or the format where it is not CSV", errOwn, line.Line, header)
 	case errors.As(err, &line) && line.Line > 0:
 		return fmt.Errorf("%w: line %d: %w", errOwn, line.Line, line.Reason)
 	case errors.As(err, &line):
