@@ -29,7 +29,7 @@ func tenant(t *testing.T, name string) *access.Identity {
 }
 
 // TestTenantsMetadata: the dimension that a tenant sets is also that of metadata, exemplars and start
-// times, which have none of the labels of what they are about; so a tenant has its own, and sees them.
+// times; so a tenant has its own, and sees them. Metadata has no other dimension beside metadata_of.
 func TestTenantsMetadata(t *testing.T) {
 	remoteWrite := func(help string) *http.Request {
 		m := newV2()
