@@ -546,8 +546,8 @@ func TestHostileMemory(t *testing.T) {
 		v2      bool
 		most    uint64 // bytes allocated, by the byte
 	}{
-		"series without anything":     {many("\x0a\x00"), false, 30},
-		"series without anything, v2": {many("\x2a\x00"), true, 30},
+		"series without anything":     {many("\x0a\x00"), false, 60},
+		"series without anything, v2": {many("\x2a\x00"), true, 60},
 		"one series, many samples":    {in(0x0a, many("\x12\x00")), false, 60},
 		"one series, many histograms": {in(0x0a, append([]byte("\x0a\x0d\x0a\x08__name__\x12\x01m"), many("\x22\x00")...)), false, 200},
 		"one series, many exemplars":  {in(0x0a, append([]byte("\x0a\x0d\x0a\x08__name__\x12\x01m"), many("\x1a\x00")...)), false, 400},
